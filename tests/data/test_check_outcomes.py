@@ -10,7 +10,8 @@ from swarmhub.data.reading import Files
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput
 from swarmhub.merge.documents import merge_statistics
-from swarmhub.recipes.preparing import Sources, make_design, prepare
+from swarmhub.recipes.designing import make_design
+from swarmhub.recipes.preparing import Sources, prepare
 
 pytestmark = pytest.mark.unit
 AGE = Declaration(Outcome("age", "continuous", unit="years"), test_fraction="0")

@@ -208,6 +208,23 @@ def test_a_chosen_privacy_is_read_before_it_is_proposed(web, network):
     assert (status, terms, "privacy.clip" in text) == (422, asked["terms"], True)
 
 
+def test_a_chosen_epsilon_is_written_into_the_terms(web):
+    rosa = web("rosa")
+    kind = {"Content_Type": "application/x-www-form-urlencoded"}
+    asked = {"csrf": rosa.csrf(), "terms": 'name = "noisy"\nmin_peers = 2\nrounds = 3\n'}
+    chosen = {"do": "propose", "privacy": "dp", "epsilon": "2.5", "patient_clip": "0.5"}
+    status, _, text = rosa.ask("POST", "/studies/new", urlencode(asked | chosen), **kind)
+    assert status == 200, text
+    written = html.unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", text, re.S)[1])
+    assert "[privacy.dp]" in written
+    assert "epsilon = 2.5" in written
+    assert "clip = 0.5" in written
+    assert "epsilon = 2.5, delta = 0.00001" in html.unescape(text), "said in words"
+    asked["terms"] = written.replace("# noise left out", "noise = 0.5 #")
+    status, _, text = rosa.ask("POST", "/studies/new", urlencode({**asked, "do": "check"}), **kind)
+    assert (status, "Leave noise out" in text) == (422, True)
+
+
 def test_a_draft_and_a_check_read_files_of_one_folder_alone(web, network):
     rosa = web("rosa")
     kind = {"Content_Type": "application/x-www-form-urlencoded"}

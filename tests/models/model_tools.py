@@ -14,7 +14,7 @@ from swarmhub.data.summaries import statistics_of
 from swarmhub.merge import merge_statistics
 from swarmhub.models.exported import Contributor, ExportedModel, Measure, Origin
 from swarmhub.models.predict import Model
-from swarmhub.recipes.preparing import make_design
+from swarmhub.recipes.designing import make_design
 
 DIAGNOSIS = Declaration(Outcome("diagnosis", positive=("PD",), negative=("healthy",)))
 ORIGIN = Origin(

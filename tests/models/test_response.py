@@ -35,7 +35,7 @@ from swarmhub.errors import BadInput
 from swarmhub.models.arithmetic import softmax
 from swarmhub.models.folder import read_model, write_model
 from swarmhub.models.predict import Model, load_model, predict_files
-from swarmhub.recipes.preparing import make_design
+from swarmhub.recipes.designing import make_design
 
 pytestmark = pytest.mark.unit
 KINDS = list(DECLARED.values())

@@ -31,8 +31,8 @@ from swarmhub.errors import BadInput
 from swarmhub.models.folder import read_model, write_model
 from swarmhub.models.predict import predict_files
 from swarmhub.models.survival import agree
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.kinds.times import predict_survival
-from swarmhub.recipes.preparing import make_design
 
 pytestmark = pytest.mark.unit
 PROGRAM = Path(__file__).parent / "programs" / "print_scores.py"

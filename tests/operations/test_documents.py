@@ -58,7 +58,7 @@ def share(one, other):
 
 def approve(home, unseen=False):
     terms = look_spec(home)
-    asyncio.run(studies.approve(home, "heart", terms, unseen))
+    asyncio.run(studies.approve(home, "heart", terms, studies.Consent(unseen)))
 
 
 def look_spec(home):

@@ -37,14 +37,14 @@ def part(patients):
     return SimpleNamespace(count_patients=lambda: patients, rows=patients)
 
 
-def held(members=60, others=30, kind="binary", recipe="logistic", masked=False):
+def held(members=60, others=30, kind="binary", recipe="logistic", masked=False, dp=None):
     """What an audit attacks, as far as it is looked at before an attack runs."""
     outcome = SimpleNamespace(kind=kind, classes=())
     prepared = SimpleNamespace(
         training=part(members), held=part(others) if others else None,
         schema=SimpleNamespace(outcome=outcome),
     )  # fmt: skip
-    privacy = SimpleNamespace(masked=masked)
+    privacy = SimpleNamespace(masked=masked, dp=dp)
     spec = SimpleNamespace(options={"model": recipe}, privacy=privacy, data=None)
     return Held(None, None, SimpleNamespace(spec=spec), None, prepared, ("one",), True)
 
@@ -72,6 +72,7 @@ def test_one_model_has_no_trajectory():
 def test_updates_are_of_plain_linear_studies(attack):
     assert "linear recipes only" in attack(held(recipe="trees")).reason
     assert "masked" in attack(held(recipe="deep", masked=True)).reason
+    assert "with noise" in attack(held(dp="a budget")).reason
 
 
 def test_an_audit_is_kept_and_read_again(tmp_path):

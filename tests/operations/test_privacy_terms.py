@@ -11,14 +11,14 @@ from swarmhub.contract.records import Privacy
 from swarmhub.errors import BadInput
 from swarmhub.examples.new_study import draft_example
 from swarmhub.operations.new_study import new_study
+from swarmhub.operations.privacy_numbers import CLIP, read_quantity, write_quantity
 from swarmhub.operations.privacy_terms import (
+    Numbers,
     choose_privacy,
-    read_clip,
-    say_privacy,
     set_privacy,
-    write_clip,
     write_privacy,
 )
+from swarmhub.operations.privacy_words import say_privacy
 from swarmhub.operations.studies import parse_spec
 
 pytestmark = pytest.mark.unit
@@ -41,7 +41,7 @@ def read(privacy):
 )  # fmt: skip
 def test_a_clip_is_read_and_written_exactly(text, millionths):
     assert read(f"[privacy]\nmasked = true\nclip = {text}\n").clip_millionths == millionths
-    assert read_clip(write_clip(millionths)) == millionths
+    assert read_quantity(CLIP, write_quantity(CLIP, millionths)) == millionths
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_word_is_short_for_its_table():
     assert read('privacy = "plain"\n') == Privacy()
     assert read('privacy = "masked"\n') == MASKED == read("privacy.masked = true\n")
     for wrong, expected in (
-        ('privacy = "secret"\n', "privacy plain or masked, got 'secret'"),
+        ('privacy = "secret"\n', "privacy plain or masked or dp or masked,dp, got 'secret'"),
         ("[privacy]\nmaskd = true\n", "masked"),
         ("privacy = 3\n", "privacy"),
         ("[privacy]\nclip = 1.0\nclip_millionths = 5\n", "got both"),
@@ -107,13 +107,13 @@ def test_terms_get_another_privacy_and_keep_the_rest(text, privacy):
 
 def test_a_choice_keeps_colluders_and_the_clip_that_it_does_not_name():
     text = HEAD + "[privacy]\nmasked = true\ncolluders = 2\nclip = 3.0\n"
-    chosen = parse_spec(choose_privacy(text, "masked", " "), "the terms").privacy
+    chosen = parse_spec(choose_privacy(text, "masked", Numbers(" ")), "the terms").privacy
     assert chosen == Privacy(True, 2, 3_000_000)
-    chosen = parse_spec(choose_privacy(text, "masked", "0.5"), "the terms").privacy
+    chosen = parse_spec(choose_privacy(text, "masked", Numbers("0.5")), "the terms").privacy
     assert chosen == Privacy(True, 2, 500_000)
     for mode, clip in (("loud", ""), ("masked", "0"), ("masked", "a lot")):
         with pytest.raises(BadInput):
-            choose_privacy(text, mode, clip)
+            choose_privacy(text, mode, Numbers(clip))
 
 
 @pytest.mark.parametrize("text", ["name = ", 'title = """\n[privacy]\n"""\n', "privacy = {\n"])
@@ -148,7 +148,7 @@ def test_words_say_what_is_hidden_and_what_is_not():
     assert "more than 2.5 in a round" in said["privacy"]
     for words in ("statistics", "number of training rows", "evaluation", "every merged model"):
         assert words in said["not hidden"]
-    assert "learning curve" in said["excluded"]
+    assert "contribution of each" in " ".join(s for _, s in say_privacy(Privacy(True)))
     said = dict(say_privacy(Privacy(True, 3)))
     assert "unless more than 3 of them" in said["privacy"]
     assert "at least 5 hospitals" in said["privacy"]

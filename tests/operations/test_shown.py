@@ -21,8 +21,9 @@ from swarmhub.contract.records import (
     StartModel,
     Until,
 )
+from swarmhub.contract.records.declaration import Levels, Scale
 from swarmhub.contract.transactions import Finish, Poke, Refuse, Start
-from swarmhub.operations import stage_terms, studies, terms
+from swarmhub.operations import kept_rounds, stage_terms, studies, terms
 from swarmhub.operations.data_terms import say_data, say_outcome
 from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.operations.reasons import ReasonBook
@@ -123,13 +124,13 @@ class Kept:
 
 @pytest.mark.parametrize("last", [0, 1, 3, 100])
 def test_the_newest_rounds_are_read_from_the_end(monkeypatch, last):
-    monkeypatch.setattr(studies, "PAGE", 7)
+    monkeypatch.setattr(kept_rounds, "PAGE", 7)
     c = Recorded(2)
     c.begin(rounds=8)
     for _ in range(6):
         c.play()
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
-    studies.read_kept(ledger, book.see, c.study(), last)
+    kept_rounds.read_kept(ledger, book.see, c.study(), last)
     assert book.rounds() == c.book.rounds()[-last:]
     if last == 1:
         assert ledger.read < len(c.kept)
@@ -137,21 +138,21 @@ def test_the_newest_rounds_are_read_from_the_end(monkeypatch, last):
 
 @pytest.mark.parametrize("last", [0, 20])
 def test_no_block_before_the_proposal_of_a_study_is_read(monkeypatch, last):
-    monkeypatch.setattr(studies, "PAGE", 7)
+    monkeypatch.setattr(kept_rounds, "PAGE", 7)
     c = Recorded(2)
     for _ in range(50):
         c.act(1, Poke(""))
     c.begin(rounds=8)
     c.play()
     ledger, book = Kept(c.kept), RoundBook(HEART, last)
-    studies.read_kept(ledger, book.see, c.study(), last)
+    kept_rounds.read_kept(ledger, book.see, c.study(), last)
     assert book.rounds() == c.book.rounds()
     proposed = next(b.height for b in c.kept for e in b.events if isinstance(e, StudyProposed))
-    assert ledger.lowest > proposed - studies.PAGE
+    assert ledger.lowest > proposed - kept_rounds.PAGE
 
 
 def test_a_refusal_is_found_however_many_rounds_follow(monkeypatch):
-    monkeypatch.setattr(studies, "PAGE", 7)
+    monkeypatch.setattr(kept_rounds, "PAGE", 7)
     c = Recorded(3)
     c.propose(rounds=8)
     c.ok(3, Refuse(HEART, c.study().spec, "no ethics vote yet"))
@@ -162,7 +163,7 @@ def test_a_refusal_is_found_however_many_rounds_follow(monkeypatch):
     for _ in range(6):
         c.play()
     book = ReasonBook(HEART)
-    studies.read_kept(Kept(c.kept), book.see, c.study(), 1)
+    kept_rounds.read_kept(Kept(c.kept), book.see, c.study(), 1)
     assert book.reasons == {3: "no ethics vote yet"}
 
 
@@ -287,6 +288,7 @@ DECLARED = Declaration(
     subgroups=("sex",), missing_words=("nd",), missing="mean + indicator", max_missing="0.45",
     min_count=7, test_fraction="0.25", threshold="0.4",
     pseudobulk=Pseudobulk("proteins", "type", ("B",), 6),
+    scales=(Scale(("P1",), "55", "10"),), levels=(Levels("site", ("left", "right")),),
 )  # fmt: skip
 FULL = Spec(
     HEART, 7, 3, "a title", True, 61_000, 62_000, 5_000_000, MergeRule("trimmed_mean", 150),
@@ -341,6 +343,8 @@ SPOKEN_OF_DATA = {
     "missing_words": "'nd' mean 'not known'", "missing": "mean + indicator", "max_missing": "45%",
     "min_count": "fewer than 7 patients", "test_fraction": "25% of the patients",
     "threshold": "probability of 0.4",
+    "scales": "mean (standard deviation): 'P1' 55 (10)",
+    "levels": "the words of 'site': 'left', 'right'",
     "pseudobulk": "for each patient and each type in 'type', 'B' only; a sum of fewer",
 }  # fmt: skip
 

@@ -14,7 +14,8 @@ from swarmhub.data.summaries import statistics_of
 from swarmhub.errors import BadInput
 from swarmhub.operations.data_check import check_data
 from swarmhub.recipes.confounded import TOPIC, check_standardised, chi_square, welch
-from swarmhub.recipes.preparing import Sources, make_design, prepare
+from swarmhub.recipes.designing import make_design
+from swarmhub.recipes.preparing import Sources, prepare
 from swarmhub.recipes.survival.kaplan_meier import chi_square_tail
 
 OUTCOMES = {

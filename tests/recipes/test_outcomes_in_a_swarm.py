@@ -22,11 +22,12 @@ from swarmhub.operations.report.page import render
 from swarmhub.operations.studies import show_study
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes.contribution import compute_shapley
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.linear.elastic import ElasticNet, iterate, weigh
 from swarmhub.recipes.linear.folds import STRENGTHS
 from swarmhub.recipes.linear.losses import LOGISTIC
 from swarmhub.recipes.plan import complete
-from swarmhub.recipes.preparing import Sources, make_design, prepare
+from swarmhub.recipes.preparing import Sources, prepare
 from swarmhub.recipes.standardise import make_local_design
 
 pytestmark = pytest.mark.process

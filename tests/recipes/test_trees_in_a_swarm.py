@@ -20,9 +20,10 @@ from swarmhub.operations.report.gather import gather
 from swarmhub.operations.report.page import render
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import boosting
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.linear.losses import LOGISTIC
 from swarmhub.recipes.plan import complete
-from swarmhub.recipes.preparing import Sources, make_design, prepare
+from swarmhub.recipes.preparing import Sources, prepare
 
 pytestmark = pytest.mark.process
 

@@ -13,7 +13,8 @@ from swarmhub.data.findings import Finding, Findings
 from swarmhub.data.reading import Files
 from swarmhub.errors import BadInput
 from swarmhub.merge import merge_statistics
-from swarmhub.recipes.preparing import Sources, make_design, prepare
+from swarmhub.recipes.designing import make_design
+from swarmhub.recipes.preparing import Sources, prepare
 
 from .faults import CONTROLS, FAULTS, SEEDS, clean_twin, fault
 

@@ -95,7 +95,7 @@ def check(
 def show_checked(found: DataChecked, out: Path | None) -> None:
     """Print what was found, and what would leave."""
     rows = [("files", ", ".join(found.files))]
-    if found.document:
+    if found.document or found.is_private:
         classes = ", ".join(f"{n} {k}" for k, n in (found.classes or {}).items())
         rows += [
             ("rows", f"{found.rows} of {found.patients} patients ({classes})"),
@@ -110,6 +110,12 @@ def show_checked(found: DataChecked, out: Path | None) -> None:
             for finding in chosen:
                 print(f"  - {plain(finding.sentence, 1000)}")
     if not found.is_usable:
+        return
+    if found.is_private:
+        print(
+            "\nNothing leaves the hospital before training: the study has differential privacy, "
+            "and its features follow from the terms alone."
+        )
         return
     print(
         f"\nLeaves the hospital before training, once: {say_bytes(len(found.document.encode()))}, "

@@ -16,6 +16,7 @@ from swarmhub.cli.shared import DEFAULT_HOME, whole
 from swarmhub.errors import BadInput
 
 LEDGERS = ("sqlite", "cometbft")
+ROUNDS, NOISY_ROUNDS = 20, 10  # more rounds with noise cost more than they bring
 
 
 def demo(
@@ -44,7 +45,7 @@ def demo(
         int | None,
         typer.Option(
             parser=whole(1, 1000),
-            help="Rounds of training at most; default: 20, with --kill-leader 30.",
+            help="Rounds of training at most; default: 20, with noise 10, with --kill-leader 30.",
         ),
     ] = None,
     model: Annotated[
@@ -52,8 +53,14 @@ def demo(
     ] = "",
     privacy: Annotated[
         str,
-        typer.Option(help="plain, or masked: of what each trained, others learn the sum alone."),
+        typer.Option(
+            help="plain, masked (of what each trained, others learn the sum alone), dp (with "
+            "noise), or masked,dp."
+        ),
     ] = "plain",
+    epsilon: Annotated[
+        str, typer.Option(help="With --privacy dp: the privacy budget; smaller protects more.")
+    ] = "",
     kill_leader: Annotated[
         bool, typer.Option("--kill-leader", help="kill -9 the leader in the middle of a round.")
     ] = False,
@@ -114,24 +121,31 @@ def demo(
     if site is None and any(own):
         raise BadInput("--label, --test and the like go with --site NAME=FILE; give your tables.")
     ruled = (merge, max_share) != ("weighted_mean", 1000)
-    is_told = any(own) or rounds or kill_leader or ruled or privacy != "plain"
+    is_told = any(own) or rounds or kill_leader or ruled or privacy != "plain" or epsilon
     if study is not None and (site is None or is_told):
         raise BadInput(
             "Expected --study with --site NAME=FILE, and without --label, --test, --rounds, "
             "--merge, --privacy, --kill-leader and the like: the terms say it."
+        )
+    if site is not None and study is None and "dp" in privacy:
+        raise BadInput(
+            "Expected --study with --site and --privacy dp: in a study with noise the terms say "
+            "what is known of each column ([[data.scales]], [[data.levels]]); write them with "
+            "'swarmhub study new --privacy dp'."
         )
     rule = parse_rule(merge, max_share)
     files = parse_sites(site) if site else None
     terms = None if study is None else read_terms(study, len(files or ()))
     need_packages(find_recipe(model if terms is None else get_model(terms)))
     root = (home or new_root()).absolute()
-    rounds = rounds or (30 if kill_leader else 20)  # enough to see the killed node return
+    usual = NOISY_ROUNDS if "dp" in privacy else ROUNDS
+    rounds = rounds or (30 if kill_leader else usual)  # enough to see the killed node return
     if terms is not None:
         rounds = count_rounds(terms)
     options = Options(
         root, label, rounds, model, kill_leader, test, ledger,
         positive, patient, sample, tuple(exclude or ()), hub or hub_auto, hub_auto, rule,
-        privacy,
+        privacy, epsilon,
     )  # fmt: skip
 
     def sites() -> tuple[Any, list[Any]]:
@@ -155,17 +169,22 @@ def demo(
 
 def need_model(model: str, privacy: str) -> str:
     """Return the recipe, the default one if none is named. Raises BadInput if there is none of this
-    name, or if it cannot be masked and should be."""
+    name, or if it has not the privacy that it should have."""
     from swarmhub.operations.privacy_terms import MODES
-    from swarmhub.recipes.registry import find_default, list_for, list_maskable
+    from swarmhub.recipes.registry import list_dp, list_for, list_maskable
 
     if privacy not in MODES:
         raise BadInput(f"Expected --privacy {' or '.join(MODES)}, got {privacy!r}.")
-    known = list_maskable("binary") if privacy == "masked" else list_for("binary")
-    model = model or find_default("binary", privacy == "masked")
+    wanted = MODES[privacy]
+    known = list_for("binary")
+    if wanted.masked:
+        known = [name for name in known if name in list_maskable("binary")]
+    if wanted.dp is not None:
+        known = [name for name in known if name in list_dp("binary")]
+    model = model or known[0]
     if model not in known:
-        masked = " with --privacy masked" if privacy == "masked" else ""
-        raise BadInput(f"Expected --model {' or '.join(known)}{masked}, got {model!r}.")
+        of = "" if privacy == "plain" else f" with --privacy {privacy}"
+        raise BadInput(f"Expected --model {' or '.join(known)}{of}, got {model!r}.")
     return model
 
 

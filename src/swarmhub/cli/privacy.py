@@ -15,14 +15,14 @@ from swarmhub.cli.files import (
     SheetOption,
     read_options,
 )
-from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, show, table
+from swarmhub.cli.shared import CONTEXT, DEFAULT_HOME, HomeOption, JsonOption, run, show, table
 from swarmhub.errors import plain
 
 if TYPE_CHECKING:
     from swarmhub.operations.privacy_audit.contents import Attack, Audit
 
 app = typer.Typer(
-    help="What a study's models give away of this hospital's patients.",
+    help="What a study's models give away of this hospital's patients, and its privacy budget.",
     no_args_is_help=True,
     context_settings=CONTEXT,
 )
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 @app.callback()
 def privacy() -> None:
-    """Measured leakage."""
+    """Measured leakage, and the budget of noisy steps."""
 
 
 @app.command("audit")
@@ -85,6 +85,25 @@ def audit(
         show(found, True, "")
         return
     show_audit(found)
+
+
+@app.command("budget")
+def budget(home: HomeOption = DEFAULT_HOME, json_: JsonOption = False) -> None:
+    """This hospital's noisy steps and epsilon, by study and by data, against its own limit."""
+    from swarmhub.home.home import Home
+    from swarmhub.operations import budgets
+
+    found = run(budgets.show_budget(Home.open(home)))
+    if json_:
+        show(found, True, "")
+        return
+    print(budgets.say_limit(found))
+    if not found.studies:
+        print("It takes part in no study with differential privacy.")
+        return
+    table("By study", budgets.STUDY_COLUMNS, budgets.list_rows(found))
+    if found.data:
+        table("By data", budgets.DATA_COLUMNS, budgets.list_data_rows(found))
 
 
 def show_audit(found: Audit) -> None:

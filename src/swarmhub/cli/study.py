@@ -54,6 +54,13 @@ EthicsOption = Annotated[
     Path | None,
     typer.Option(help="The ethics or data-use document (PDF or text), which all members can read."),
 ]
+LossOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-utility-loss",
+        help="Also if noise spoils the model here: it has more features than patients.",
+    ),
+]
 
 
 @app.command("new")
@@ -66,7 +73,9 @@ def new(
     out: Annotated[Path, typer.Option(help="The new file.")] = Path("study.toml"),
     outcome: Annotated[str, typer.Option(help="The outcome's column; default: guessed.")] = "",
     name: Annotated[str, typer.Option(help="The study's name; default: like the file.")] = "",
-    privacy: Annotated[str, typer.Option(help="plain, or masked training rounds.")] = "plain",
+    privacy: Annotated[
+        str, typer.Option(help="plain, masked, dp (noise), or masked,dp: of training rounds.")
+    ] = "plain",
     separator: SeparatorOption = "",
     decimal: DecimalOption = "",
     sheet: SheetOption = "",
@@ -91,7 +100,7 @@ def new(
         options = read_options(read)
         files = Files(tuple(from_ or ()), separator, decimal, sheet, format_, options)
         made = new_study(files if from_ else None, outcome, name)
-    made = with_privacy(made, mode) if mode.masked else made
+    made = with_privacy(made, mode) if privacy != "plain" else made
     write_new(made, out)
     if json_:
         print(json.dumps({**codec.to_json(made), "out": str(out)}, indent=2, ensure_ascii=False))
@@ -144,6 +153,7 @@ def approve(
     unseen: Annotated[
         bool, typer.Option("--unseen", help="Also if the code or the ethics document is not here.")
     ] = False,
+    accepts_loss: LossOption = False,
     home: HomeOption = DEFAULT_HOME,
     yes: YesOption = False,
 ) -> None:
@@ -156,7 +166,8 @@ def approve(
     if found.documents:
         lines("Documents", say_documents(found))
     ask("Allow exactly these terms to run at this hospital?", yes)
-    run(studies.approve(opened, study, shown.study.spec, unseen))
+    consent = studies.Consent(unseen, accepts_loss)
+    run(studies.approve(opened, study, shown.study.spec, consent))
     print(f"Approved '{study}'.{say_next(shown, opened)}")
 
 
@@ -175,10 +186,11 @@ def enrol(
     samples: Annotated[
         int, typer.Option(parser=whole(1), help="Training samples here: the most it may weigh.")
     ],
+    accepts_loss: LossOption = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Enrol in an approved study."""
-    run(studies.enrol(Home.open(home), study, samples))
+    run(studies.enrol(Home.open(home), study, samples, accepts_loss))
     print(f"Enrolled in '{study}' with at most {samples} samples.")
 
 

@@ -59,6 +59,14 @@ def table(
     sheet: SheetOption = "",
     format_: FormatOption = "",
     read: ReadOption = None,
+    accept_utility_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-utility-loss",
+            help="Take part though the study's noise will spoil the model: it has more features "
+            "than this hospital has patients.",
+        ),
+    ] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Take part in a study over tables with this hospital's files, until it is over."""
@@ -81,5 +89,8 @@ def table(
         return Files(tuple(paths), separator, decimal, sheet, format_, read_options(read))
 
     share = 0.0 if test else hold_out
-    sources = Sources(of(data), of(test) if test else None, label, id_, share if label else None)
+    sources = Sources(
+        of(data), of(test) if test else None, label, id_, share if label else None,
+        accept_utility_loss,
+    )  # fmt: skip
     train_table(study, home, sources, say)

@@ -3,7 +3,7 @@ becomes of the numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from swarmhub.data.cells import FLAG, LARGEST, Cells, need_finite
 from swarmhub.data.findings import Findings
 from swarmhub.data.frames import Floats, Frame, Words
 from swarmhub.data.identifiers import is_counter, why_column, why_identifier
+from swarmhub.data.known import kinds_of
 from swarmhub.data.schema import Schema, is_named
 from swarmhub.errors import BadInput, plain
 
@@ -71,17 +72,18 @@ def take_block(
     """Return the columns that a block takes from the files, and add them to `claimed`."""
     taken = Taken(np.zeros((frames[0].rows, 0)), [])
     matrices: list[Any] = []
+    kinds = kinds_of(schema, inputs)
     for frame in frames:
         free = _free(frame, schema, inputs, claimed)
         chosen = [n for n in free if n not in frame.sheet]
-        numbers = _keep_numbers(frame, chosen, inputs, taken, found)
+        numbers = _keep_numbers(frame, chosen, {*inputs.columns, *kinds}, found)
         words = [n for n in free if n in frame.sheet]
         claimed.update(chosen, words)
         if numbers:
             matrices.append(_take_scaled(frame, numbers, schema, inputs))
             taken.names += numbers
             taken.namespace, taken.unit = frame.namespace, frame.unit
-        more = _take_words(frame, words, inputs, taken, found)
+        more = _take_words(frame, words, inputs, taken, kinds, found)
         if more:
             matrices.append(np.column_stack(list(more.values())))
             taken.names += list(more)
@@ -167,7 +169,7 @@ def add_rows(x: Any, at: Any, group: Any, groups: int) -> Any:
 
 
 def _keep_numbers(
-    frame: Frame, names: list[str], inputs: Inputs, taken: Taken, found: Findings
+    frame: Frame, names: list[str], declared: Collection[str], found: Findings
 ) -> list[str]:
     """Return the numeric columns that are no identifiers, and say which are."""
     if not isinstance(frame.x, np.ndarray):
@@ -176,7 +178,7 @@ def _keep_numbers(
     kept = []
     for name in names:
         values = frame.x[:, place[name]]
-        why = "" if name in inputs.columns else why_column(name, values)
+        why = "" if name in declared else why_column(name, values)
         if why:
             found.say("identifier", f"{frame.place(None, name)} is left out: {why}.", name)
             continue
@@ -188,31 +190,42 @@ def _keep_numbers(
 
 
 def _take_words(
-    frame: Frame, names: list[str], inputs: Inputs, taken: Taken, found: Findings
+    frame: Frame,
+    names: list[str],
+    inputs: Inputs,
+    taken: Taken,
+    kinds: Mapping[str, bool],
+    found: Findings,
 ) -> dict[str, Floats]:
     """Take columns of words: categories go to `taken`; those that are numbers after all are
-    returned."""
+    returned. `kinds` says of columns that the terms describe whether they are words."""
     more: dict[str, Floats] = {}
     for name in names:
         cells = Cells(frame.source, name, frame.lines, frame.sheet[name])
-        why = "" if name in inputs.columns else why_identifier(cells)
+        why = "" if name in inputs.columns or name in kinds else why_identifier(cells)
         if why:
             taken.identifiers.append(cells)
             found.say("identifier", f"{cells.place()} is left out: {why}.", name)
             continue
         try:
-            _take_column(cells, inputs, taken, more, found)
+            _take_column(cells, inputs, taken, more, kinds.get(name), found)
         except BadInput as error:
             found.error("cells", str(error), name)
     return more
 
 
 def _take_column(
-    cells: Cells, inputs: Inputs, taken: Taken, more: dict[str, Floats], found: Findings
+    cells: Cells,
+    inputs: Inputs,
+    taken: Taken,
+    more: dict[str, Floats],
+    as_text: bool | None,
+    found: Findings,
 ) -> None:
     name = cells.name
-    share = SHARES.get(inputs.below_limit)
-    is_number = inputs.transform != "none" or name in inputs.limits or cells.is_spoilt
+    share = SHARES.get(inputs.below_limit) if not as_text else None
+    is_number = as_text is False or inputs.transform != "none" or name in inputs.limits
+    is_number = is_number or cells.is_spoilt
     if share is not None and is_number and not cells.is_numeric:
         limit = float(inputs.limits[name]) if name in inputs.limits else None
         more[name], flags = cells.below_limit(share, limit)
@@ -226,7 +239,9 @@ def _take_column(
         if below:
             more[name + FLAG] = flags
         return
-    column, note = cells.column(as_text=False if inputs.transform != "none" else None)
+    if as_text is None and inputs.transform != "none":
+        as_text = False
+    column, note = cells.column(as_text)
     if note:
         found.warn("numbers and text", note, name)
     if isinstance(column, Words):

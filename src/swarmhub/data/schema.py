@@ -23,7 +23,8 @@ from swarmhub.data.frames import MISSING, Floats, Request, Words
 from swarmhub.errors import BadInput, plain
 
 LISTS = ("exclude", "harmless", "subgroups", "missing_words")
-DECIMALS = ("test_fraction", "threshold", "max_missing", "floor", "horizon")
+DECIMALS = ("test_fraction", "threshold", "max_missing", "floor", "horizon", "mean", "sd")
+BLOCK_LISTS = ("columns", "words")
 OUTCOME_LISTS = ("positive", "negative", "classes")
 POSITIVE, NEGATIVE = ("1", "true", "yes", "positive"), ("0", "false", "no", "negative")
 TABLE = "table"  # name of the block that a declaration without inputs means
@@ -45,15 +46,16 @@ def tidy_toml(tree: Any) -> Any:
     if isinstance(tree.get("pseudobulk"), dict):
         given = tree["pseudobulk"].items()
         found["pseudobulk"] = {k: _as_list(v) if k == "types" else v for k, v in given}
-    if isinstance(tree.get("inputs"), list):
-        found["inputs"] = [_tidy_inputs(item) for item in tree["inputs"]]
+    for key in ("inputs", "scales", "levels"):
+        if isinstance(tree.get(key), list):
+            found[key] = [_tidy_inputs(item) for item in tree[key]]
     return found
 
 
 def _tidy_inputs(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
-    found = {k: _as_list(v) if k == "columns" else _as_text(k, v) for k, v in tree.items()}
+    found = {k: _as_list(v) if k in BLOCK_LISTS else _as_text(k, v) for k, v in tree.items()}
     if isinstance(tree.get("limits"), dict):
         found["limits"] = {k: str(v) for k, v in tree["limits"].items()}
     return found
@@ -101,7 +103,7 @@ class Schema:
                 )
             seen.add(inputs.name)
             for where, text in (("floor", inputs.floor or "0"), *inputs.limits.items()):
-                _decimal(f"data.inputs.{where}", text, -1e15, 1e15)
+                read_decimal(f"data.inputs.{where}", text, -1e15, 1e15)
             if not 0 <= inputs.total <= MAX_TOTAL:
                 raise BadInput(
                     f"Expected data.inputs.total from 0 to {MAX_TOTAL}, got {inputs.total}."
@@ -120,9 +122,9 @@ class Schema:
             )
         return cls(
             declaration,
-            _decimal("data.test_fraction", declaration.test_fraction, 0.0, 0.9),
-            _decimal("data.threshold", declaration.threshold, 0.0, 1.0),
-            _decimal("data.max_missing", declaration.max_missing, 0.0, 1.0),
+            read_decimal("data.test_fraction", declaration.test_fraction, 0.0, 0.9),
+            read_decimal("data.threshold", declaration.threshold, 0.0, 1.0),
+            read_decimal("data.max_missing", declaration.max_missing, 0.0, 1.0),
         )
 
     @property
@@ -155,6 +157,7 @@ class Schema:
         words |= {d.pseudobulk.by} if d.pseudobulk is not None else set()
         if d.outcome.kind != "continuous":
             words.add(d.outcome.column)
+        words |= {self.split(level.column)[1] for level in d.levels}  # also if they are numbers
         return Request(frozenset(words - {""}), missing=self.missing_words, **more)
 
     @property
@@ -180,13 +183,21 @@ class Schema:
         """Return a column's name in the study: with its block's, if there are several."""
         return name if len(self.inputs) == 1 else f"{inputs.name}/{name}"
 
+    def split(self, feature: str) -> tuple[Inputs | None, str]:
+        """Return the block and the column of a name in the study; no block if none has it."""
+        if len(self.inputs) == 1:
+            return self.inputs[0], feature
+        first, _, rest = feature.partition("/")
+        return next((i for i in self.inputs if i.name == first), None), rest
+
 
 def is_named(name: str, patterns: Iterable[str]) -> bool:
     """Return whether one of the patterns is the name, or fits it ("IL*")."""
     return any(name == p or ("*" in p and fnmatch.fnmatchcase(name, p)) for p in patterns)
 
 
-def _decimal(key: str, text: str, low: float, high: float) -> float:
+def read_decimal(key: str, text: str, low: float, high: float) -> float:
+    """Return a decimal of the terms. Raises BadInput, with the key, for one out of its range."""
     value = float(text) if _DECIMAL.fullmatch(text) else math.nan
     if not low <= value <= high:
         raise BadInput(f"Expected {key} to be a number from {low:g} to {high:g}, got "
@@ -222,7 +233,7 @@ def check_outcome(outcome: Outcome) -> None:
     if outcome.horizon:
         if outcome.kind != "time_to_event":
             raise BadInput("Expected no data.outcome.horizon but for the kind time_to_event.")
-        _decimal("data.outcome.horizon", outcome.horizon, 1e-9, 1e12)
+        read_decimal("data.outcome.horizon", outcome.horizon, 1e-9, 1e12)
 
 
 def check_missing(declaration: Declaration) -> None:

@@ -41,7 +41,11 @@ def divide_patients(
 ) -> tuple[Dataset, Dataset]:
     """Return the same, with the memory of one dataset: sparse rows for training are moved within
     the dataset's own matrix, which has no meaning afterwards."""
-    held = hold_out(dataset, seed, fraction, purpose)
+    return divide_rows(dataset, hold_out(dataset, seed, fraction, purpose))
+
+
+def divide_rows(dataset: Dataset, held: Mask) -> tuple[Dataset, Dataset]:
+    """Return the rows that are not held out and those that are, likewise."""
     if not dataset.is_sparse:
         return dataset.take(~held), dataset.take(held)
     aside = dataset.take(held)
@@ -78,6 +82,16 @@ def hold_out(dataset: Dataset, seed: int, fraction: float, purpose: str = "test"
     return held[codes]
 
 
+def hold_out_each(dataset: Dataset, seed: int, fraction: float) -> Mask:
+    """Return which rows are held out, (n,), if each patient is a case of their own: the share of
+    those set aside is about `fraction`, and no patient depends on which others there are. A row
+    without a name goes by what it holds."""
+    names = _names(dataset, by_content=True)
+    key = f"swarmhub each {seed}".encode()
+    rank = np.array([_hash(key, name) for name in names], dtype=np.float64)
+    return rank < fraction * 2.0**64
+
+
 def fold_patients(dataset: Dataset, seed: int, folds: int) -> npt.NDArray[np.int64]:
     """Return the fold of each row, (n,) from 0 to `folds` - 1, all rows of a patient in the same
     one, each class spread evenly."""
@@ -109,13 +123,27 @@ def _rank(
     return rank, of_class
 
 
-def _names(dataset: Dataset) -> list[str]:
-    """Return a name for the patient of each row: the patient's, the sample's, or the row's
-    place."""
+def _names(dataset: Dataset, by_content: bool = False) -> list[str]:
+    """Return a name for the patient of each row: the patient's, the sample's, or the row's place
+    (else its content)."""
     words: Words | None = dataset.patient if dataset.patient is not None else dataset.samples
-    if words is None:
-        return [f"row {k}" for k in range(dataset.rows)]
-    return [f"row {k}" if t is None else f"id {t}" for k, t in enumerate(words.texts())]
+    texts = [None] * dataset.rows if words is None else words.texts()
+
+    def name_row(k: int) -> str:
+        return _digest_row(dataset, k) if by_content else f"row {k}"
+
+    return [name_row(k) if t is None else f"id {t}" for k, t in enumerate(texts)]
+
+
+def _digest_row(dataset: Dataset, k: int) -> str:
+    """Return a digest of a row's values, words and outcome."""
+    row = dataset.x[k]
+    values = row.ravel() if isinstance(row, np.ndarray) else row.toarray().ravel()
+    words = [w.words[w.codes[k]] if w.codes[k] >= 0 else "" for w in dataset.categories.values()]
+    y = np.zeros(0) if dataset.y is None else dataset.y[k : k + 1]
+    found = hashlib.blake2b(np.concatenate([values, y]).astype("<f8").tobytes(), digest_size=16)
+    found.update("\0".join(words).encode())
+    return found.hexdigest()
 
 
 def _hash(key: bytes, name: str) -> int:

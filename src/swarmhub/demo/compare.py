@@ -17,11 +17,11 @@ from swarmhub.errors import BadInput
 from swarmhub.evaluation.figures import Figure
 from swarmhub.params import Layout
 from swarmhub.params.buffer import arrays_from
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.linear.axes import Axes
 from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.plan import has_own_intercept
-from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.standardise import make_local_design
 
 Parameters = dict[str, Any]

@@ -26,4 +26,5 @@ class Options:
     hub: bool = False  # the pages of the first hospital, while it runs and after
     hub_auto: bool = False  # nothing is left to the visitor
     merge: MergeRule = field(default_factory=MergeRule)  # of the training rounds
-    privacy: str = "plain"  # or "masked"
+    privacy: str = "plain"  # or "masked", "dp", "masked,dp"
+    epsilon: str = ""  # of "dp"; "": the usual one

@@ -7,7 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from swarmhub import codec
 from swarmhub.demo.compare import Scores
+from swarmhub.operations.budgets import StudyBudget
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Outcome:
     measure: str = "AUC"  # the main figure, for people
     privacy: str = "plain"
     hidden: tuple[str, ...] = ()  # what others did not see, and what they did, for people
+    budget: StudyBudget | None = None  # of a study with noise
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -78,6 +81,7 @@ class Outcome:
                 },
             },
             "privacy": self.privacy,
+            "budget": None if self.budget is None else codec.to_json(self.budget),
             "model_digest": self.model_digest,
             "model": str(self.model_folder),
             "report": str(self.report),

@@ -19,12 +19,13 @@ from swarmhub.contract.records import ROUND, STUDY, Model, Spec
 from swarmhub.contract.results import get_document
 from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.transactions import Start
+from swarmhub.data.known import make_statistics
 from swarmhub.demo.compare import HeldOut, Parameters
 from swarmhub.demo.models import read_held, read_layout
 from swarmhub.demo.options import Options
 from swarmhub.demo.outcome import Outcome, RoundLine, Screen, Takeover
 from swarmhub.demo.patience import Patience, say_what_is_missing
-from swarmhub.demo.privacy import say_hidden
+from swarmhub.demo.privacy import say_protected
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.demo.sites import Site
 from swarmhub.errors import BadInput, LedgerError, SwarmhubError
@@ -36,8 +37,10 @@ from swarmhub.home.ledgers import found_ledger, open_for_desk
 from swarmhub.hub.child import SWITCH
 from swarmhub.hub.process import make_link, say_link
 from swarmhub.ledger import Committed
+from swarmhub.operations.budgets import make_study_budget
 from swarmhub.operations.ledger_client import LedgerClient, make_genesis
 from swarmhub.operations.models import Target, export_model
+from swarmhub.operations.privacy_budget import count_steps
 from swarmhub.operations.privacy_terms import name_mode
 from swarmhub.operations.report.write import write_report
 
@@ -216,6 +219,8 @@ class Demo:
         self.screen.step(f"all {n} approved and joined the study '{self.spec.name}'")
         if self.spec.privacy.masked:
             self.screen.step("masked: hospitals train, and the others learn the sum of all alone")
+        if self.spec.privacy.dp is not None:
+            self.screen.step("with noise: no statistics and no metrics leave; noise is added first")
 
     # watching
 
@@ -270,6 +275,7 @@ class Demo:
         self.screen.waiting("training each hospital alone, and pooled, for comparison")
         scores = await asyncio.to_thread(self.held_out.compare, swarm)
         model_folder, report = await self._export()
+        budget = make_study_budget(self.spec, self._count_steps(), self.names)
         return Outcome(
             nodes=len(self.sites),
             rounds=len(self.lines),
@@ -286,8 +292,13 @@ class Demo:
             patients=self.held_out.patients,
             measure=self.held_out.yardstick.title,
             privacy=name_mode(self.spec.privacy),
-            hidden=say_hidden(self.spec, self.homes),
+            hidden=say_protected(self.spec, self.homes, budget, scores.central),
+            budget=budget,
         )
+
+    def _count_steps(self) -> dict[int, int]:
+        state = self.ledger.state
+        return count_steps(state, self.spec, STUDY.need(state, self.spec.name))
 
     async def _next_news(self) -> News | None:
         """Return the next event; None if the study is over and no event is left. Reports what is
@@ -345,8 +356,11 @@ class Demo:
 
     def _use_statistics(self) -> None:
         """Measure over the design that follows from the swarm's merged statistics."""
-        merged = get_document(self.ledger.state, self.spec.name)
-        document = merged and read_held(self._stores, merged.digest, lambda file: file.read())
+        document: bytes | None = None
+        if self.spec.privacy.dp is not None:
+            document = make_statistics(self.held_out.schema)
+        elif merged := get_document(self.ledger.state, self.spec.name):
+            document = read_held(self._stores, merged.digest, lambda file: file.read())
         if not document:
             raise SwarmhubError("No node holds the merged statistics; see the logs.")
         for sentence in self.held_out.use(document):

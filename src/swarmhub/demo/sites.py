@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub.contract.consortium.thresholds import compute_quorum
-from swarmhub.contract.records import Declaration, MergeRule, Metric, Outcome, Spec
+from swarmhub.contract.records import Declaration, MergeRule, Metric, Outcome, Privacy, Spec
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.contract.round.masks import compute_least_set
 from swarmhub.contract.stages import NO_CAP, count_training_rounds
 from swarmhub.data.findings import Findings
-from swarmhub.data.heart import write_heart
+from swarmhub.data.heart import describe, write_heart
 from swarmhub.data.reading import Files, propose_decimal
 from swarmhub.data.schema import NEGATIVE, POSITIVE
 from swarmhub.demo.options import Options
 from swarmhub.errors import BadInput, plain
 from swarmhub.merge import NAMES, TRIMMED, WEIGHTED
+from swarmhub.operations.privacy_budget import fill_budget
+from swarmhub.operations.privacy_numbers import EPSILON, read_quantity
 from swarmhub.operations.privacy_terms import read_mode
 from swarmhub.operations.studies import read_spec
 from swarmhub.recipes.plan import complete
@@ -92,16 +94,31 @@ def check_rule(options: Options, spec: Spec) -> None:
         )
 
 
+def read_privacy(options: Options) -> Privacy:
+    """Return the privacy of --privacy and --epsilon. Raises BadInput for one that cannot be."""
+    privacy = read_mode(options.privacy)
+    if privacy.dp is None:
+        if options.epsilon:
+            raise BadInput("Expected --epsilon with --privacy dp or masked,dp; leave it out.")
+        return privacy
+    if not options.epsilon:
+        return privacy
+    epsilon = read_quantity(EPSILON, options.epsilon)
+    return replace(privacy, dp=replace(privacy.dp, epsilon_millionths=epsilon))
+
+
 def make_spec(options: Options, hospitals: int) -> Spec:
     """Return the terms of the demo's study for so many hospitals. Raises BadInput if they are too
     few for its privacy, or it excludes the rule."""
-    privacy = read_mode(options.privacy)
+    privacy = read_privacy(options)
     least = compute_least_set(privacy.colluders)
     if privacy.masked and hospitals < least:
-        raise BadInput(f"Expected {least} sites or more with --privacy masked, got {hospitals}.")
+        raise BadInput(
+            f"Expected {least} sites or more with --privacy {options.privacy}, got {hospitals}."
+        )
     if privacy.masked and options.merge != MergeRule():
         raise BadInput(
-            "Expected no --merge and no --max-share with --privacy masked: other rules compare "
+            "Expected no --merge and no --max-share with masks (--privacy): other rules compare "
             "hospitals, and a masked one says nothing; leave one of the two out."
         )
     positive = (options.positive,) if options.positive else POSITIVE
@@ -112,20 +129,24 @@ def make_spec(options: Options, hospitals: int) -> Spec:
         outcome, patient=options.patient, sample=options.sample, exclude=options.exclude,
         test_fraction="0" if options.test else "0.3",
     )  # fmt: skip
+    if privacy.dp is not None:
+        declared = describe(declared)  # no statistics are merged: the terms say what is known
     spec = complete(
-        Spec(
-            name=STUDY_NAME,
-            title="The demo's study",
-            rounds=options.rounds,
-            min_peers=max(2, compute_quorum(hospitals)),
-            quorum_grace_ms=15_000,
-            leader_timeout_ms=5_000,
-            merge=options.merge,
-            metric=Metric("auc", "max"),
-            seed=SEED,
-            options={"model": options.model},
-            privacy=privacy,
-            data=declared,
+        fill_budget(
+            Spec(
+                name=STUDY_NAME,
+                title="The demo's study",
+                rounds=options.rounds,
+                min_peers=max(2, compute_quorum(hospitals)),
+                quorum_grace_ms=15_000,
+                leader_timeout_ms=5_000,
+                merge=options.merge,
+                metric=Metric("auc", "max"),
+                seed=SEED,
+                options={"model": options.model},
+                privacy=privacy,
+                data=declared,
+            )
         )
     )
     check_rule(options, spec)

@@ -30,11 +30,11 @@ from swarmhub.errors import BadInput
 from swarmhub.merge.documents import merge_statistics
 from swarmhub.recipes import plan
 from swarmhub.recipes.cox import BASELINES
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.linear import FOLDS
 from swarmhub.recipes.linear.losses import loss_of
 from swarmhub.recipes.linear.offline import Hospital, Rehearsal, add, rehearse
 from swarmhub.recipes.linear.training import predict
-from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.stages import FIXED
 from swarmhub.recipes.standardise import make_local_design
 from swarmhub.recipes.survival.cox import AGREED, MAX_ROUNDS, Cox

@@ -21,7 +21,6 @@ from swarmhub.errors import BadInput, TrainerError
 from swarmhub.files import write_durably
 from swarmhub.home.config import Config
 from swarmhub.home.home import Home
-from swarmhub.privacy.accounting import compute_epsilon, compute_mu
 from swarmhub.types import Digest, MemberId
 
 FILE = "steps.json"
@@ -104,6 +103,8 @@ def list_parts(home: Home, state: Reader, me: MemberId) -> list[Part]:
 
 def compute_spent(parts: Iterable[Part], delta: float) -> float:
     """Return the epsilon of all steps of these parts together."""
+    from swarmhub.privacy.accounting import compute_epsilon, compute_mu  # its package loads NumPy
+
     return compute_epsilon(compute_mu((p.steps, p.noise) for p in parts if p.steps), delta)
 
 

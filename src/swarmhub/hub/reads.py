@@ -15,6 +15,7 @@ from swarmhub.hub.ledger_export import MEDIA, Form, Selection, write_entries
 from swarmhub.hub.read_model import Found, Search
 from swarmhub.operations import looks
 from swarmhub.operations.acting import Acted
+from swarmhub.operations.budgets import Budget, look_at_budget
 from swarmhub.operations.catalogue import look_at_catalogue
 from swarmhub.operations.documents import store_of
 from swarmhub.operations.documents_page import (
@@ -134,6 +135,8 @@ READS = (
          lambda s, _: look_at_verification(s), "ledger verify"),
     Read("sent", "/sent", SomeStudy, looks.Sendings,
          lambda s, a: looks.look_at_sendings(s, a.study, a.since_ms), "sent"),
+    Read("budget", "/privacy/budget", Nothing, Budget,
+         lambda s, _: look_at_budget(s.home, s.view), "privacy budget"),
     Read("acts", "/acts", SomeStudy, tuple[Acted, ...],
          lambda s, a: looks.look_at_acts(s, a.study), "node acts"),
 )  # fmt: skip

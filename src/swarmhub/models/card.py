@@ -21,6 +21,12 @@ TRANSFORMS = {
     "log1p": "natural logarithm of 1 + value", "log2p1": "logarithm to base 2 of 1 + value",
 }  # fmt: skip
 
+UNWEIGHED = (
+    "Classes had the weight that they have among training patients, and noise for differential "
+    "privacy is in the model: its probabilities put patients in an order, and have to be "
+    "recalibrated before they are read as risks."
+)
+
 
 def write_card(exported: ExportedModel, folder: str) -> str:
     """Return the card as Markdown; `folder` is the name by which the commands call the model."""
@@ -57,6 +63,9 @@ def _predicts_risk(exported: ExportedModel) -> Iterable[str]:
         f"'{_said(exported.positive)}' and not '{_said(exported.negative)}'. From {threshold} on a "
         f"patient counts as '{_said(exported.positive)}'."
     )
+    if exported.has_declared_scales:
+        yield UNWEIGHED
+        return
     yield (
         "Both classes had the same weight in training. If one of them is rarer among your "
         "patients, the probability is too high for it as it stands: it puts patients in an order, "
@@ -71,6 +80,9 @@ def _predicts_classes(exported: ExportedModel) -> Iterable[str]:
         f"'{_said(exported.declaration.outcome.column)}' of a patient: {_list(words)}. They add up "
         "to 1; a patient counts as the most probable class."
     )
+    if exported.has_declared_scales:
+        yield UNWEIGHED
+        return
     yield (
         "All classes had the same weight in training. If one of them is rarer among your patients "
         "than the others, its probability is too high as it stands, and has to be recalibrated "
@@ -81,9 +93,10 @@ def _predicts_classes(exported: ExportedModel) -> Iterable[str]:
 def _predicts_value(exported: ExportedModel) -> Iterable[str]:
     response = exported.response
     unit = f" {_said(response.unit)}" if response.unit else ""
+    whose = "The study declares" if exported.has_declared_scales else "The training patients had"
     yield (
         f"The value of the column '{_said(exported.declaration.outcome.column)}' of a patient"
-        f"{f', in{unit}' if unit else ''}. The training patients had a mean of {response.mean:.4g}"
+        f"{f', in{unit}' if unit else ''}. {whose} a mean of {response.mean:.4g}"
         f"{unit} and a standard deviation of {response.sd:.4g}{unit}."
     )
     yield (
@@ -135,8 +148,9 @@ def _inputs(exported: ExportedModel) -> Iterable[str]:
     if any(described):
         yield "\n".join(f"- {sentence}" for sentence in described if sentence)
     of = f" of {_said(exported.design.owner)}" if exported.design.owner else ""
+    whose = "declared mean" if exported.has_declared_scales else "mean of the training patients"
     yield (
-        f"A value that is missing counts as the mean of the training patients{of}, and one that is "
+        f"A value that is missing counts as the {whose}{of}, and one that is "
         "more than 10 standard deviations from it as 10. 'swarmhub predict' says in which columns."
     )
     yield from (_MARKUP.sub(r"\\\1", note) for note in exported.notes)
@@ -159,10 +173,17 @@ def _training(exported: ExportedModel) -> Iterable[str]:
         each = [f"{rows[0]} without the event for as long as they were followed",
                 f"{rows[1]} with the event"]  # fmt: skip
     listed = _list(each if kind == "classes" else each[::-1])
-    yield (
-        f"{sum(rows)} rows of patients{f': {listed}' if each else ''} (a patient with several "
-        "visits has several rows). They never left these hospitals:"
-    )
+    if exported.has_declared_scales:
+        yield (
+            "Rows of patients that never left these hospitals, with differential privacy: the "
+            "model has noise, and means and standard deviations are those that the study's terms "
+            "declare. Samples by the hospitals' enrolments:"
+        )
+    else:
+        yield (
+            f"{sum(rows)} rows of patients{f': {listed}' if each else ''} (a patient with several "
+            "visits has several rows). They never left these hospitals:"
+        )
     names = [f"- {_said(c.name)}: {c.weight} rows" for c in origin.contributors]
     yield "\n".join(names or ["- the contributors are not recorded"])
     yield (

@@ -163,6 +163,11 @@ class ExportedModel:
         )
 
     @property
+    def has_declared_scales(self) -> bool:
+        """Whether the features follow from the terms alone: differential privacy."""
+        return bool(self.declaration.scales or self.declaration.levels)
+
+    @property
     def positive(self) -> str:
         """The word of a binary outcome that the probability is of, or that of an event; "" for
         another kind."""

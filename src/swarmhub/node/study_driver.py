@@ -25,6 +25,7 @@ from swarmhub.errors import (
 from swarmhub.node.effect_runner import EffectRunner, RetryLater
 from swarmhub.node.position import Position
 from swarmhub.node.services import Services
+from swarmhub.node.waits import find_spent
 from swarmhub.protocol import (
     Effect,
     LocalState,
@@ -88,6 +89,8 @@ class StudyDriver:
                 self._under_way[effect] = task
         self._set_timer(min((w.at_ms for w in effects if isinstance(w, Wake)), default=0))
         self._tell_waiters()
+        problem = find_spent(self._services.state, self.study, self.local.me)
+        self._services.problems.update(f"budget/{self.study}", problem)
 
     def _tell_waiters(self) -> None:
         """Wake the open requests of the trainer and the peers if their subject has changed."""

@@ -19,6 +19,7 @@ from swarmhub.contract.records import (
     get_chain,
     get_members,
 )
+from swarmhub.contract.round.budget import is_beyond
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import (
     CONFIRMING,
@@ -101,7 +102,7 @@ def _find_wait(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
     enrolled = {e.member for e in study.enrolled if stage.takes(e.member)}
     expected = enrolled if r.phase == OPEN else {*r.roster, *get_required(spec, r)}
     ids = sorted(expected - set(have))
-    missing = tuple(_describe(state, study, spec, m, now_ms) for m in ids)
+    missing = tuple(_describe_absent(state, (study, spec, r), m, now_ms) for m in ids)
     more = r.min_peers - len(have)
     absent = max(0, more - len(missing))
     parts = [_join(missing)] if missing else []
@@ -220,7 +221,7 @@ def _await_masks(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int)
         ids = set(masks.keyed) - set(masks.opened)
         more = masks.threshold - len(masks.opened)
         what = f"the shares of {_count(more)} of them, which open the settled sum"
-    missing = tuple(_describe(state, study, spec, m, now_ms) for m in sorted(ids))
+    missing = tuple(_describe_absent(state, (study, spec, r), m, now_ms) for m in sorted(ids))
     sentence = f"waiting for {what}: {_join(missing)}"
     if r.phase == UNMASKING:
         sentence += "; their nodes must run; the set is final, and the round waits"
@@ -229,6 +230,35 @@ def _await_masks(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int)
         left = say_age(max(0, due_ms - now_ms))
         sentence += f"; in {left} the round goes on with the others, if they are enough"
     return Wait(study.name, r.phase, r.opened_ms, missing, sentence)
+
+
+def find_spent(state: Reader, name: str, member: MemberId) -> str:
+    """Return a sentence for the operator if the open round of a study gets nothing from a member
+    since its privacy budget is spent; "" otherwise."""
+    study, r = STUDY.get(state, name), ROUND.get(state, name)
+    if study is None or r is None or study.samples_of(member) is None:
+        return ""
+    spec = SPEC.need(state, name)
+    if not is_beyond(state, spec, r, member) or r.contribution_of(member) is not None:
+        return ""
+    assert spec.privacy.dp is not None
+    return (
+        f"'{name}': this hospital's privacy budget in this study is spent (all "
+        f"{spec.privacy.dp.steps} noisy contributions): it sends no more of them, and the others "
+        "go on without it, if they are enough; else its proposer ends the study ('study finish')."
+    )
+
+
+def _describe_absent(
+    state: Reader, of: tuple[Study, Spec, Round], member: MemberId, now_ms: int
+) -> Missing:
+    """Return the same as `_describe`, of a member that has not done its part in the open round:
+    with a spent privacy budget it cannot."""
+    study, spec, r = of
+    missing = _describe(state, study, spec, member, now_ms)
+    if r.phase == UNMASKING or not is_beyond(state, spec, r, member):
+        return missing
+    return replace(missing, said=f"{missing.name}: its privacy budget in this study is spent")
 
 
 def _describe(state: Reader, study: Study, spec: Spec, member: MemberId, now_ms: int) -> Missing:

@@ -66,19 +66,22 @@ class WithReason:
 @dataclass(frozen=True)
 class Approving:
     """A study, and the digest of its terms as the person has seen them; `unseen` allows that a
-    document which they name is not here."""
+    document which they name is not here, `accept_loss` that noise spoils the model here."""
 
     study: str
     terms: Digest
     unseen: bool = False
+    accept_loss: bool = False
 
 
 @dataclass(frozen=True)
 class Enrolling:
-    """A study, and the most training samples that this hospital may weigh."""
+    """A study, and the most training samples that this hospital may weigh; `accept_loss` as for
+    an approval."""
 
     study: str
     samples: int
+    accept_loss: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,9 @@ async def _amend(home: Home, given: OfTerms) -> studies.Proposed:
 
 
 async def _approve(home: Home, given: Approving) -> Done:
-    await studies.approve(home, given.study, given.terms, given.unseen)
+    await studies.approve(
+        home, given.study, given.terms, studies.Consent(given.unseen, given.accept_loss)
+    )
     return Done()
 
 
@@ -184,7 +189,7 @@ async def _resume(home: Home, given: OfStudy) -> Done:
 
 
 async def _enrol(home: Home, given: Enrolling) -> Done:
-    await studies.enrol(home, given.study, given.samples)
+    await studies.enrol(home, given.study, given.samples, given.accept_loss)
     return Done()
 
 

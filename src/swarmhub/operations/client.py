@@ -88,18 +88,23 @@ class Client:
         those that were approved here before."""
         return asyncio.run(_documents.look_at_documents(self.home, name))
 
-    def approve(self, name: str, terms: Digest, unseen: bool = False) -> None:
+    def approve(
+        self, name: str, terms: Digest, unseen: bool = False, accept_loss: bool = False
+    ) -> None:
         """Approve the terms with this digest (`study(name).study.spec`), and no others; `unseen`
-        allows that a document which they name is not here."""
-        asyncio.run(_studies.approve(self.home, name, terms, unseen))
+        allows that a document which they name is not here, `accept_loss` that noise spoils a model
+        with more features than patients."""
+        consent = _studies.Consent(unseen, accept_loss)
+        asyncio.run(_studies.approve(self.home, name, terms, consent))
 
     def refuse(self, name: str, reason: str = "") -> None:
         """Refuse a study at this hospital. All members can read the reason."""
         asyncio.run(_studies.refuse(self.home, name, reason))
 
-    def enrol(self, name: str, samples: int) -> None:
-        """Enrol in an approved study with at most so many training samples."""
-        asyncio.run(_studies.enrol(self.home, name, samples))
+    def enrol(self, name: str, samples: int, accept_loss: bool = False) -> None:
+        """Enrol in an approved study with at most so many training samples; `accept_loss` as for
+        `approve`."""
+        asyncio.run(_studies.enrol(self.home, name, samples, accept_loss))
 
     def withdraw(self, name: str) -> None:
         """Leave a study; an unsettled contribution is void."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from swarmhub.contract.records import Spec
+from swarmhub.data.check.declared import check_declared
 from swarmhub.data.findings import Finding, Findings
 from swarmhub.data.reading import propose_decimal
 from swarmhub.data.schema import Schema
@@ -17,14 +18,17 @@ from swarmhub.home.home import Home
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.studies import read_spec
 from swarmhub.recipes import plan
+from swarmhub.recipes.designing import make_declared_design
 from swarmhub.recipes.preparing import Prepared, Sources, prepare
+from swarmhub.recipes.private import say_wide
 from swarmhub.recipes.registry import BUILT_IN, find_recipe, need_packages
 
 
 @dataclass(frozen=True)
 class DataChecked:
     """All that was found. `document` is, byte for byte, what would leave the hospital before
-    training ("" if the data cannot be used); `sha256` is its digest."""
+    training ("" if the data cannot be used); `sha256` is its digest. `is_private`: the data can be
+    used, and no such document leaves, since the study has differential privacy."""
 
     study: str
     files: tuple[str, ...]
@@ -37,11 +41,13 @@ class DataChecked:
     columns: int = 0  # inputs of numbers and of words
     document: str = ""
     sha256: str = ""
+    is_private: bool = False
 
     @property
     def is_usable(self) -> bool:
         """Whether the hospital can take part with these files."""
-        return bool(self.document) and all(f.level != "error" for f in self.findings)
+        is_read = bool(self.document) or self.is_private
+        return is_read and all(f.level != "error" for f in self.findings)
 
 
 async def find_spec(study: str, home: Path) -> Spec:
@@ -68,6 +74,8 @@ def check_data(spec: Spec, sources: Sources) -> DataChecked:
             found.found.append(Finding("error", "file", str(error)))
         return DataChecked(spec.name, files, tuple(found.found))
     _look_for_packages(spec, found)
+    if spec.privacy.dp is not None and spec.data is not None:
+        _check_declared(spec, prepared, found)
     return _describe(spec, files, prepared, found)
 
 
@@ -90,6 +98,17 @@ def _look_for_packages(spec: Spec, found: Findings) -> None:
         found.warn("software", str(error))
 
 
+def _check_declared(spec: Spec, prepared: Prepared, found: Findings) -> None:
+    """Compare the data with the features that the terms alone give."""
+    try:
+        design = make_declared_design(prepared.schema)
+        check_declared(prepared.training, design, found)
+        if why := say_wide(spec, design, prepared):
+            found.warn("more features than patients", why)
+    except BadInput as error:
+        found.found.append(Finding("error", "columns", str(error)))
+
+
 def _name(schema: Schema, code: float) -> str:
     """Return the words of a class of the outcome."""
     outcome = schema.outcome
@@ -106,6 +125,8 @@ def _describe(
     y = training.y
     assert y is not None
     all_y = y if held is None or held.y is None else np.concatenate([y, held.y])
+    is_private = spec.privacy.dp is not None
+    document = b"" if is_private else prepared.statistics
     labels, counts = np.unique(all_y, return_counts=True) if training.has_classes else ([], [])
     return DataChecked(
         study=spec.name,
@@ -117,6 +138,7 @@ def _describe(
         test_rows=held.rows if held else 0,
         classes={_name(prepared.schema, k): int(n) for k, n in zip(labels, counts, strict=True)},
         columns=len(training.columns),
-        document=prepared.statistics.decode(),
-        sha256=hashlib.sha256(prepared.statistics).hexdigest(),
+        document=document.decode(),
+        sha256="" if is_private else hashlib.sha256(document).hexdigest(),
+        is_private=is_private,
     )

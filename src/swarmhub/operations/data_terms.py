@@ -11,11 +11,12 @@ Line = tuple[str, str]
 LISTED = 30  # columns in a sentence
 
 
-def say_data(declared: Declaration | None) -> list[Line]:
+def say_data(declared: Declaration | None, is_dp: bool = False) -> list[Line]:
     """Return the declaration, one line a subject; none for a study that declares no data."""
     if declared is None:
         return []
-    share = f"{float(declared.test_fraction):.0%} of the patients of each class at each hospital"
+    of_whom = "patients" if is_dp else "patients of each class"
+    share = f"{float(declared.test_fraction):.0%} of the {of_whom} at each hospital"
     found = [
         ("outcome", say_outcome(declared.outcome)),
         *(("inputs", say_inputs(block)) for block in declared.inputs or (Inputs("table"),)),
@@ -26,11 +27,15 @@ def say_data(declared: Declaration | None) -> list[Line]:
         ("no inputs", _list("", declared.exclude)),
         ("harmless", _list("may tell the outcome almost alone: ", declared.harmless)),
         ("subgroups", _list("evaluated apart, too: ", declared.subgroups)),
-        ("missing", say_missing(declared)),
+        ("missing", say_missing(declared, is_dp)),
+        ("scales", say_scales(declared)),
+        ("levels", say_levels(declared)),
         (
             "small counts",
-            f"nothing about fewer than {declared.min_count} patients of a hospital is published, "
-            "but its rows by class",
+            ""
+            if is_dp
+            else f"nothing about fewer than {declared.min_count} patients of a hospital is "
+            "published, but its rows by class",
         ),
         (
             "test patients",
@@ -88,14 +93,31 @@ def say_cells(declared: Declaration) -> str:
     )
 
 
-def say_missing(declared: Declaration) -> str:
+def say_missing(declared: Declaration, is_dp: bool = False) -> str:
     """Return what becomes of missing values."""
     words = _quote(declared.missing_words)
     known = f"; {words} mean 'not known', too" if words else ""
+    if is_dp:
+        return f"the declared mean counts{known}"
     return (
         f"{declared.missing}; columns that are missing in more than "
         f"{float(declared.max_missing):.0%} of all rows are left out{known}"
     )
+
+
+def say_scales(declared: Declaration) -> str:
+    """Return the declared means and standard deviations; "" if there are none."""
+    parts = [f"{_quote(s.columns)} {s.mean} ({s.sd})" for s in declared.scales[:LISTED]]
+    more = f" and {len(declared.scales) - LISTED} more" if len(declared.scales) > LISTED else ""
+    known = "known without looking at patients, mean (standard deviation): "
+    return f"{known}{'; '.join(parts)}{more}" if parts else ""
+
+
+def say_levels(declared: Declaration) -> str:
+    """Return the declared words of columns; "" if there are none."""
+    parts = [f"'{level.column}': {_quote(level.words)}" for level in declared.levels[:LISTED]]
+    more = f" and {len(declared.levels) - LISTED} more" if len(declared.levels) > LISTED else ""
+    return f"the words of {'; '.join(parts)}{more}" if parts else ""
 
 
 def _named(what: str, column: str) -> str:

@@ -17,6 +17,7 @@ from swarmhub.contract import Result
 from swarmhub.contract.events import AdmissionMoved
 from swarmhub.contract.records import (
     INVITATION,
+    SPEC,
     Card,
     Genesis,
     Member,
@@ -24,6 +25,7 @@ from swarmhub.contract.records import (
     read_genesis_json,
 )
 from swarmhub.contract.transactions import (
+    Amend,
     Apply,
     Approve,
     Enrol,
@@ -53,6 +55,7 @@ from swarmhub.node.sent import SentBook, sent_of
 from swarmhub.operations import acting
 from swarmhub.operations.acting import Acted, name_person, open_acts
 from swarmhub.operations.ledger_view import LedgerView
+from swarmhub.operations.privacy_budget import check_budget_terms
 from swarmhub.transport.relay.streams import relays_of
 from swarmhub.types import INVITE_DOMAIN, ROTATE_DOMAIN
 
@@ -78,7 +81,9 @@ class LedgerClient(LedgerView):
         self.acts = acts  # records for whom
 
     async def submit(self, body: Any) -> Result:
-        """Sign, submit, wait. Raises BadInput with the contract's sentence if it refuses."""
+        """Sign, submit, wait. Raises BadInput with the contract's sentence if it refuses, and if
+        the noise of terms does not suffice for their budget, which no contract can reckon."""
+        self._check_budget(body)
         await advance_block_time(self.ledger, self.account)
         now_ms = self.ledger.estimate_ms()
         tx = sign_transaction(body, self.ledger.tip.chain_id, now_ms, self.account)
@@ -106,6 +111,14 @@ class LedgerClient(LedgerView):
         if not result.ok:
             raise BadInput(f"The contract refused ({result.code}): {result.message}")
         return result
+
+    def _check_budget(self, body: Any) -> None:
+        if isinstance(body, Propose | Amend):
+            check_budget_terms(body.spec)
+        elif isinstance(body, Approve | Enrol):
+            spec = SPEC.get(self.ledger.state, body.study)
+            if spec is not None:
+                check_budget_terms(spec)
 
     def _record(self, body: Any, result: Result) -> None:
         """Record the person for whom a transaction was signed."""

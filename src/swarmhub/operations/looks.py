@@ -19,6 +19,7 @@ from swarmhub.operations.attendance import RoundHeld
 from swarmhub.operations.ended import Ended, list_ended
 from swarmhub.operations.inbox import MotionShown, read_inbox, say_motion
 from swarmhub.operations.ledger_view import LedgerView
+from swarmhub.operations.privacy_words import SPENT
 from swarmhub.operations.rounds import SettledRound
 from swarmhub.operations.sent import Total, add_up, read_sent
 from swarmhub.operations.studies import StudyShown, look_at_study
@@ -195,7 +196,7 @@ def compare_terms(shown: StudyShown, before: Spec) -> tuple[tuple[str, str, str]
 
 # lines of `say_terms` that are no terms
 STATES = frozenset(
-    ["status", "now", "approved by", "refused by", "not answered", "enrolled", "terms"]
+    ["status", "now", "approved by", "refused by", "not answered", "enrolled", "terms", SPENT]
 )
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from swarmhub.blobs import BlobStore
 from swarmhub.contract.records import Spec
 from swarmhub.contract.records.declaration import OutcomeKind
-from swarmhub.data.design import Design
 from swarmhub.data.schema import Schema, declare_label
 from swarmhub.errors import BadInput, BlobError
 from swarmhub.home.home import Home
@@ -26,10 +25,11 @@ from swarmhub.models.pooled import list_measures
 from swarmhub.models.predict import Model
 from swarmhub.models.response import Response
 from swarmhub.operations.chosen_model import ChosenModel, choose_model
+from swarmhub.operations.features import read_features
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.params import CHUNK_BYTES, ChunkHasher, Layout, arrays_from, export_safetensors
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.plan import get_model, has_own_intercept, standardises_own
-from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import INTERCEPT_FILE
 from swarmhub.recipes.standardise import find_kept_design
 from swarmhub.types import Digest
@@ -150,7 +150,8 @@ def make_exported(home: Home, record: ChosenModel, label: str) -> ExportedModel:
     recipe = get_model(record.spec)
     arrays = without_training_only(_read_arrays(store, record.model.digest, layout))
     try:
-        design = _find_design(store, record.statistics, schema)
+        document = read_features(record.spec, schema, store, record.statistics)
+        design = make_design(document, schema.declaration, schema)
         response = Response.of(schema.outcome, schema.threshold, design.outcome)
         check_arrays(recipe, design, arrays, response.outputs)
     except BadInput as error:
@@ -191,14 +192,6 @@ def _find_schema(spec: Spec, label: str) -> Schema:
             f"'{label[:60]}'; leave the option away."
         )
     return Schema.of(spec.data)
-
-
-def _find_design(store: BlobStore, statistics: Digest, schema: Schema) -> Design:
-    if not statistics:
-        raise BadInput("the study merges no statistics, out of which its features are made.")
-    if not store.find(statistics):
-        raise BadInput("the study's merged statistics are not held here.")
-    return make_design(store.read(statistics), schema.declaration, schema)
 
 
 def _read_arrays(store: BlobStore, digest: Digest, layout: Layout) -> dict[str, Array]:

@@ -22,7 +22,7 @@ from swarmhub.data.reading import Files, propose_decimal, read_frames
 from swarmhub.data.schema import TABLE, Schema
 from swarmhub.errors import BadInput, plain
 from swarmhub.operations.data_check import DataChecked, check_data
-from swarmhub.operations.new_study_text import Excluded, write_annotated, write_declared
+from swarmhub.operations.new_study_text import SCALES, Excluded, write_annotated, write_declared
 from swarmhub.operations.privacy_terms import set_privacy
 from swarmhub.operations.studies import parse_spec
 from swarmhub.recipes.plan import complete
@@ -80,9 +80,17 @@ def new_study(files: Files | None = None, outcome: str = "", name: str = "") -> 
 
 
 def with_privacy(made: NewStudy, privacy: Privacy) -> NewStudy:
-    """Return a draft with this privacy. Raises BadInput if its model cannot have it."""
+    """Return a draft with this privacy. With differential privacy the terms describe columns, which
+    only people know: what is still missing is a problem of the draft. Raises BadInput if its model
+    cannot have it."""
     text = set_privacy(made.text, privacy)
-    parse_spec(text, "the draft")
+    if privacy.dp is None:
+        parse_spec(text, "the draft")
+        return replace(made, text=text)
+    try:
+        parse_spec(text, "the draft")
+    except BadInput as error:
+        return replace(made, text=text + SCALES, problems=(*made.problems, str(error)))
     return replace(made, text=text)
 
 

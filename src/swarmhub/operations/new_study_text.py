@@ -17,6 +17,17 @@ HEAD = """\
 # Every member approves exactly these, so whoever reads them reads the names of columns below.
 # All keys are in docs/reference/spec.md and data.md. Look: swarmhub data check FILES --study FILE
 """
+SCALES = """
+# A study with noise merges no statistics: say what is known of each column without a look at
+# patients, of the literature or a reference cohort. All features are named here.
+# [[data.scales]]
+# columns = ["age"]
+# mean = "54"
+# sd = "9"
+# [[data.levels]]
+# column = "sex"
+# words = ["female", "male"]
+"""
 
 
 def write_declared(draft: Spec, excluded: Sequence[Excluded]) -> str:

@@ -1,112 +1,179 @@
-"""The privacy of a study's terms: its form in TOML, and in words.
+"""The privacy of a study's terms: its form in TOML.
 
     [privacy]
     masked = true
     colluders = 1
     clip = 10.0
+    [privacy.dp]
+    epsilon = 3.0
+    delta = 1e-5
+    clip = 4.0
+    steps = 10
+    unit = "patient"
+    noise = 5.123456
 
-`clip` is a decimal of at most six places, kept as a whole number of millionths.
+Decimals are kept as whole numbers of 10^-6, of delta of 10^-12. What [privacy.dp] leaves out is as
+usual; `steps` are as many as there are rounds of training, and `noise` is computed of the rest
+(`privacy_budget`).
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract.records import Privacy
-from swarmhub.contract.round.masks import compute_least_set
-from swarmhub.contract.study.privacy import MAX_CLIP
+from swarmhub.contract.records.privacy import DifferentialPrivacy
+from swarmhub.contract.study.privacy import MOST_OF_BUDGET
 from swarmhub.errors import BadInput, plain
+from swarmhub.operations.privacy_budget import COMPUTED, USUAL, compute_least_noise
+from swarmhub.operations.privacy_numbers import (
+    CLIP,
+    DELTA,
+    EPSILON,
+    NOISE,
+    OF_BUDGET,
+    PATIENT_CLIP,
+    Quantity,
+    read_quantity,
+    tidy_quantity,
+    write_quantity,
+)
 
-MODES = ("plain", "masked")
-MILLION = 1_000_000
-LARGEST = MAX_CLIP // MILLION
-WORDS: dict[str, dict[str, Any]] = {"plain": {}, "masked": {"masked": True}}
+MODES = {  # word -> privacy, with the defaults of the rest
+    "plain": Privacy(),
+    "masked": Privacy(masked=True),
+    "dp": Privacy(dp=USUAL),
+    "masked,dp": Privacy(masked=True, dp=USUAL),
+}
 HEADER = re.compile(r"^[ \t]*\[", re.MULTILINE)
-TABLE = re.compile(r"^[ \t]*\[[ \t]*privacy[ \t]*\].*(?:\n|\Z)", re.MULTILINE)
+TABLE = re.compile(r"^[ \t]*\[[ \t]*privacy[ \t]*(\.[ \t]*dp[ \t]*)?\].*(?:\n|\Z)", re.MULTILINE)
 LINE = re.compile(r"^[ \t]*privacy[ \t]*[.=].*(?:\n|\Z)", re.MULTILINE)
 
-PLAIN = "plain: parameters leave without masks and without noise; enrolled members read them"
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of a privacy as a person has typed them; "" leaves one as it is."""
+
+    clip: str = ""  # of masks
+    epsilon: str = ""
+    delta: str = ""
+    patient_clip: str = ""  # of differential privacy
 
 
 def read_mode(text: str) -> Privacy:
-    """Return the privacy of a mode: 'plain' or 'masked', with the defaults of the rest. Raises
-    BadInput for another word."""
+    """Return the privacy of a mode, with the defaults of the rest; steps and noise of a budget are
+    left out. Raises BadInput for another word."""
     if text not in MODES:
         raise BadInput(f"Expected privacy {' or '.join(MODES)}, got '{plain(text, 30)}'.")
-    return Privacy(**WORDS[text])
+    return MODES[text]
 
 
 def name_mode(privacy: Privacy) -> str:
     """Return the mode's name."""
-    return "masked" if privacy.masked else "plain"
-
-
-def read_clip(text: str) -> int:
-    """Return a clip in millionths, exactly. Raises BadInput for what cannot be one."""
-    wanted = f"Expected privacy.clip as a number above 0 and up to {LARGEST}"
-    if not re.fullmatch(r"[+-]?[0-9]{1,30}(\.[0-9]{0,60})?([eE][+-]?[0-9]{1,2})?", text):
-        raise BadInput(f"{wanted}, such as 10.0; got '{plain(text, 30)}'.")
-    value = Decimal(text)
-    if not 0 < value <= LARGEST:
-        raise BadInput(f"{wanted}: no parameter moves further in a round; got {plain(text, 30)}.")
-    numerator, denominator = value.as_integer_ratio()
-    if numerator * MILLION % denominator:
-        raise BadInput(
-            f"{wanted} in steps of 0.000001, got {plain(text, 30)}; leave out the digits after the "
-            "sixth."
-        )
-    return numerator * MILLION // denominator
-
-
-def write_clip(millionths: int) -> str:
-    """Return a clip as a decimal with a point, exactly."""
-    whole, rest = divmod(millionths, MILLION)
-    return f"{whole}.{f'{rest:06}'.rstrip('0') or '0'}"
+    words = [*(["masked"] if privacy.masked else []), *(["dp"] if privacy.dp is not None else [])]
+    return ",".join(words) or "plain"
 
 
 def tidy_privacy(tree: Any, text: str) -> Any:
-    """Return `privacy` of a TOML tree in the form of the record: a mode's word as its table, `clip`
-    in millionths. `text` is the whole TOML, from which the clip is read again with all its digits.
-    Raises BadInput for a clip that cannot be; anything else is left for the record's own check."""
+    """Return `privacy` of a TOML tree in the form of the record: a mode's word as its table,
+    decimals as whole numbers, `dp` in full. `text` is the whole TOML, from which decimals are read
+    again with all their digits. Raises BadInput for a number that cannot be; anything else is left
+    for the record's own check."""
     if isinstance(tree, str):
-        return WORDS[name_mode(read_mode(tree))]
-    if not isinstance(tree, dict) or "clip" not in tree:
+        return codec.to_sparse_json(read_mode(tree))
+    if not isinstance(tree, dict):
         return tree
-    if "clip_millionths" in tree:
-        raise BadInput("Expected privacy.clip or privacy.clip_millionths, got both; leave one out.")
-    exact = tomllib.loads(text, parse_float=str)["privacy"]["clip"]
-    known = isinstance(exact, int | str) and not isinstance(exact, bool)
-    clip = read_clip(str(exact) if known else repr(exact))
-    return {**{k: v for k, v in tree.items() if k != "clip"}, "clip_millionths": clip}
+    exact = tomllib.loads(text, parse_float=str).get("privacy", {})
+    tree = tidy_quantity(CLIP, tree, exact)
+    if not isinstance(tree.get("dp"), dict):
+        return tree
+    dp = tree["dp"]
+    steps, most = dp.get("steps", 1), MOST_OF_BUDGET["steps"]
+    if type(steps) is int and not 1 <= steps <= most:  # 0 stands for none
+        raise BadInput(f"Expected privacy.dp.steps from 1 to {most}, got {str(steps)[:30]}.")
+    for of in OF_BUDGET:
+        dp = tidy_quantity(of, dp, exact["dp"])
+    return {**tree, "dp": {**_to_dict(USUAL), **dp}}
+
+
+def _to_dict(dp: DifferentialPrivacy) -> dict[str, Any]:
+    found = codec.to_json(dp)
+    assert isinstance(found, dict)
+    return found
 
 
 def write_privacy(privacy: Privacy) -> str:
-    """Return the terms' table, with comments; "" in plain."""
-    if not privacy.masked:
-        return ""
-    return (
+    """Return the terms' tables, with comments; "" in plain."""
+    masked = (
         "[privacy]\n"
         "masked = true  # in training rounds the others learn the hospitals' sum alone\n"
         f"colluders = {privacy.colluders}  # members that may show one another all they have\n"
-        f"clip = {write_clip(privacy.clip_millionths)}  "
+        f"clip = {write_quantity(CLIP, privacy.clip_millionths)}  "
         "# no parameter of a hospital moves further in a round\n"
+    )
+    parts = [masked] if privacy.masked else []
+    return "\n".join([*parts, *([] if privacy.dp is None else [_write_dp(privacy.dp)])])
+
+
+def _write_dp(dp: DifferentialPrivacy) -> str:
+    """Return the table of a budget; noise that would be computed, and steps that are as many as
+    the rounds, as comments."""
+    steps = f"steps = {dp.steps}  # noisy contributions of a member, in all\n"
+    if dp.steps == COMPUTED:
+        steps = "# steps = 10  # left out: as many as there are rounds of training\n"
+    noise = f"noise = {write_quantity(NOISE, dp.noise_millionths)}  # its deviation, in clips\n"
+    if dp.noise_millionths == COMPUTED:
+        noise = "# noise left out: the least that suffices is computed\n"
+    elif dp.steps != COMPUTED and dp.noise_millionths == _find_least(dp):
+        noise = f"# {noise.split('  ')[0]}  # left out: the least that suffices is computed\n"
+    return (
+        "[privacy.dp]  # each contribution that others read has noise\n"
+        f"epsilon = {write_quantity(EPSILON, dp.epsilon_millionths)}  # smaller protects more\n"
+        f"delta = {write_quantity(DELTA, dp.delta_trillionths)}  # far below 1 / patients\n"
+        f"clip = {write_quantity(PATIENT_CLIP, dp.clip_millionths)}  "
+        "# the most that one patient moves weight x change, in the L2 norm\n"
+        f'{steps}unit = "{dp.unit}"\n{noise}'
     )
 
 
-def choose_privacy(text: str, mode: str, clip: str = "") -> str:
-    """Return terms as TOML with another mode, and another clip if one is given; how many colluders
-    they reckon with stays. Raises BadInput as `read_mode`, `read_clip` and `set_privacy` do."""
+def _find_least(dp: DifferentialPrivacy) -> int:
+    try:
+        return compute_least_noise(dp)
+    except BadInput:
+        return COMPUTED
+
+
+def choose_privacy(text: str, mode: str, given: Numbers) -> str:
+    """Return terms as TOML with another mode, and the numbers that are given; the others stay, but
+    for noise, which is computed of a new epsilon or delta. Raises BadInput as `read_mode`,
+    `read_quantity` and `set_privacy` do."""
     chosen = read_mode(mode)
+    old = codec.from_json(Privacy, tidy_privacy(_read(text).get("privacy", {}), text))
     if chosen.masked:
-        given = tidy_privacy(_read(text).get("privacy", {}), text)
-        old = codec.from_json(Privacy, given)
-        millionths = read_clip(clip.strip()) if clip.strip() else old.clip_millionths
-        chosen = Privacy(True, old.colluders, millionths)
+        clip = _choose(CLIP, given.clip, old.clip_millionths)
+        chosen = replace(chosen, colluders=old.colluders, clip_millionths=clip)
+    if chosen.dp is not None:
+        chosen = replace(chosen, dp=_choose_budget(old.dp or USUAL, given))
     return set_privacy(text, chosen)
+
+
+def _choose_budget(old: DifferentialPrivacy, given: Numbers) -> DifferentialPrivacy:
+    new = replace(
+        old,
+        epsilon_millionths=_choose(EPSILON, given.epsilon, old.epsilon_millionths),
+        delta_trillionths=_choose(DELTA, given.delta, old.delta_trillionths),
+        clip_millionths=_choose(PATIENT_CLIP, given.patient_clip, old.clip_millionths),
+    )
+    same = replace(new, clip_millionths=old.clip_millionths) == old
+    return new if same else replace(new, noise_millionths=COMPUTED)
+
+
+def _choose(of: Quantity, text: str, old: int) -> int:
+    return read_quantity(of, text.strip()) if text.strip() else old
 
 
 def set_privacy(text: str, privacy: Privacy) -> str:
@@ -116,7 +183,7 @@ def set_privacy(text: str, privacy: Privacy) -> str:
     first = HEADER.search(text)
     at = first.start() if first else len(text)
     kept = LINE.sub("", text[:at]) + text[at:]
-    if (table := TABLE.search(kept)) is not None:
+    while (table := TABLE.search(kept)) is not None:
         after = HEADER.search(kept, table.end())
         kept = kept[: table.start()] + (kept[after.start() :] if after else "")
     written = write_privacy(privacy)
@@ -126,7 +193,7 @@ def set_privacy(text: str, privacy: Privacy) -> str:
         found = _read(new)
     except BadInput:
         found = {}
-    is_set = ("privacy" in found) == privacy.masked
+    is_set = ("privacy" in found) == (name_mode(privacy) != "plain")
     if {k: v for k, v in found.items() if k != "privacy"} != wanted or not is_set:
         raise BadInput(
             "The privacy of these terms cannot be changed here; write the table [privacy] by hand."
@@ -139,39 +206,3 @@ def _read(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"Expected TOML in the terms: {error}.") from None
-
-
-SUBJECTS = ("privacy", "not hidden", "excluded")
-
-
-def say_privacy(privacy: Privacy) -> list[tuple[str, str]]:
-    """Return what the others learn of a hospital's parameters: subject and sentence of what is
-    hidden, of what is not, and of what is excluded in exchange."""
-    if not privacy.masked:
-        return [(SUBJECTS[0], PLAIN)]
-    least, many = compute_least_set(privacy.colluders), privacy.colluders
-    together = "two or more of them" if many == 1 else f"more than {many} of them"
-    clip = write_clip(privacy.clip_millionths)
-    return [
-        (
-            SUBJECTS[0],
-            "masked: in training rounds a hospital's parameters leave under masks that cancel in "
-            f"the sum; the others learn the sum of at least {least} hospitals, and no hospital's "
-            f"own part, unless {together} show one another all they have; no parameter of a "
-            f"hospital moves by more than {clip} in a round",
-        ),
-        (SUBJECTS[1], NOT_HIDDEN),
-        (SUBJECTS[2], EXCLUDED),
-    ]
-
-
-NOT_HIDDEN = (
-    "each hospital's statistics document, its number of training rows, the figures and counts of "
-    "its test patients in the evaluation, the start, and every merged model; masks are no noise: "
-    "a merged model tells what it tells, and two rounds of which one hospital missed one tell "
-    "something of that hospital"
-)
-EXCLUDED = (
-    "merge rules that compare hospitals, training that ends early or at some members only, and a "
-    "hospital's metrics in training rounds, so there is no learning curve"
-)

@@ -104,7 +104,8 @@ def say_leaving(spec: Spec, size: str) -> list[str]:
     kinds = {stage.kind for stage in stages}
     said = []
     if TRAIN in kinds:
-        masked = ", under masks" if spec.privacy.masked else ""
+        masked = ", with noise" if spec.privacy.dp is not None else ""
+        masked += ", under masks" if spec.privacy.masked else ""
         said.append(
             "each round, to enrolled members: the model's parameters after training here"
             f"{masked} ({size})"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults, compute_min_peers
-from swarmhub.contract.events import Event, ModelReleased, Settled, StudyProposed, get_study
+from swarmhub.contract.events import ModelReleased
 from swarmhub.contract.names import STUDY_NAME, is_study_name
 from swarmhub.contract.records import ROUND, Result, Round, Spec, Stage, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_leader
-from swarmhub.contract.round.kinds import COUNTS, KINDS, SUMS, is_led
+from swarmhub.contract.round.kinds import is_led
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Amend,
@@ -29,19 +28,19 @@ from swarmhub.contract.transactions import (
 from swarmhub.errors import BadInput, plain
 from swarmhub.home.home import Home
 from swarmhub.ledger import Committed
-from swarmhub.ledger.base import Listener
 from swarmhub.ledger.cometbft import CometReadClient
 from swarmhub.node.waits import find_wait
 from swarmhub.operations import documents
 from swarmhub.operations.documents import NOTHING, Attached
+from swarmhub.operations.kept_rounds import count_arrays, read_kept
 from swarmhub.operations.ledger_client import LedgerClient, open_client
 from swarmhub.operations.ledger_view import LedgerView
+from swarmhub.operations.privacy_budget import count_steps, fill_budget
+from swarmhub.operations.privacy_consent import need_consent, need_few_features
 from swarmhub.operations.privacy_terms import tidy_privacy
-from swarmhub.operations.reasons import ReasonBook, find_refusals
+from swarmhub.operations.reasons import ReasonBook
 from swarmhub.operations.rounds import RoundBook, SettledRound
 from swarmhub.types import Digest, MemberId
-
-PAGE = 500  # blocks
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ class StudyShown:
     rounds: tuple[SettledRound, ...] = ()
     reasons: dict[MemberId, str] = field(default_factory=dict)  # of those that refuse and say why
     arrays: dict[Digest, int] = field(default_factory=dict)  # of results, by layouts held here
+    spent: dict[MemberId, int] = field(default_factory=dict)  # noisy steps, in a study with dp
 
     def name(self, member: MemberId) -> str:
         """Return a member's name; its number if the ledger has none."""
@@ -109,6 +109,7 @@ def look_at_study(client: LedgerView, name: str) -> StudyShown:
         faults=compute_faults(enrolled),
         waits=wait.sentence if wait else "",
         results=get_results(client.ledger.state, name),
+        spent=count_steps(client.ledger.state, spec, study),
     )
 
 
@@ -127,36 +128,6 @@ async def show_study(home: Home, name: str, last: int = 20) -> StudyShown:
         rounds = book.rounds()
         arrays = count_arrays(home, rounds)
         return replace(shown, rounds=rounds, reasons=reasons.reasons, arrays=arrays)
-
-
-def count_arrays(home: Home, rounds: Sequence[SettledRound]) -> dict[Digest, int]:
-    """Return the number of arrays of settled sums and counts, by the layouts that are held here."""
-    from swarmhub.blobs import BlobStore  # loads NumPy
-
-    wanted = {r.model.layout for r in rounds if KINDS[r.model.kind].carries in (SUMS, COUNTS)}
-    store = BlobStore(home.blobs_path)
-    found = {digest: store.layout(digest) for digest in wanted}
-    return {digest: len(layout.tensors) for digest, layout in found.items() if layout}
-
-
-def read_kept(ledger: CometReadClient, see: Listener, of: Study, last: int) -> None:
-    """Feed the kept blocks to a listener, from the `last` + 1 newest settlements of the study and
-    the newest refusal of each member that refuses it on, or from its proposal."""
-    study, unheard = of.name, set(of.refused)
-    start, settled, is_young = ledger.tip.height + 1, 0, False
-    while start > 0 and not is_young and (not last or settled <= last or unheard):
-        page = ledger.kept(max(0, start - PAGE), start)
-        settled += sum(_has(block, Settled, study) for block in page)
-        unheard -= {m for block in page for m in find_refusals(block, study)}
-        is_young = any(_has(block, StudyProposed, study) for block in page)
-        start -= PAGE
-    for height in range(max(0, start), ledger.tip.height + 1, PAGE):
-        for block in ledger.kept(height, min(height + PAGE, ledger.tip.height + 1)):
-            see(block)
-
-
-def _has(block: Committed, kind: type[Event], study: str) -> bool:
-    return any(isinstance(event, kind) and get_study(event) == study for event in block.events)
 
 
 def read_spec(path: Path) -> Spec:
@@ -181,7 +152,7 @@ def parse_spec(text: str, place: str) -> Spec:
             tree["privacy"] = tidy_privacy(tree["privacy"], text)
         if "data" in tree:
             tree["data"] = tidy_toml(tree["data"])
-        return complete(codec.from_json(Spec, tree))
+        return complete(fill_budget(codec.from_json(Spec, tree)))
     except BadInput:
         raise
     except (ValueError, RecursionError) as error:  # not TOML, or a huge integer
@@ -232,14 +203,24 @@ async def list_studies(home: Home) -> list[StudyShown]:
         return [look_at_study(client, study.name) for study in client.studies()]
 
 
-async def approve(home: Home, name: str, terms: Digest, unseen: bool = False) -> None:
-    """Approve the terms with this digest, and no others, for this hospital. Raises BadInput if a
-    document that they name is not here, and not `unseen` is allowed."""
+@dataclass(frozen=True)
+class Consent:
+    """What a hospital allows beside the terms: `unseen`, that a document which they name is not
+    here; `loss`, that noise spoils a model with more features than patients."""
+
+    unseen: bool = False
+    loss: bool = False
+
+
+async def approve(home: Home, name: str, terms: Digest, consent: Consent = Consent()) -> None:
+    """Approve the terms with this digest, and no others, for this hospital. Raises BadInput for
+    what is not allowed, and if the study's privacy budget is beyond the limit of this hospital."""
     async with open_client(home) as client:
         client.need_study(name)
         spec, store = client.need_spec(name), documents.store_of(home)
-        if not unseen:
+        if not consent.unseen:
             documents.need_seen(store, spec)
+        need_consent(home, client, name, consent.loss)
         await client.submit(Approve(name, terms))
         documents.note_approved(store, spec, terms)
 
@@ -250,9 +231,12 @@ async def refuse(home: Home, name: str, reason: str = "") -> None:
         await client.refuse(name, reason)
 
 
-async def enrol(home: Home, name: str, samples: int) -> None:
-    """Enrol in an approved study with at most so many training samples."""
+async def enrol(home: Home, name: str, samples: int, accepts_loss: bool = False) -> None:
+    """Enrol in an approved study with at most so many training samples. Raises BadInput if a
+    privacy budget and more features than these spoil the model, and the loss is not accepted."""
     async with open_client(home) as client:
+        if not accepts_loss:
+            need_few_features(client.need_spec(name), samples)
         await client.enrol(name, samples)
 
 

@@ -9,7 +9,7 @@ from swarmhub.contract.round.kinds import KINDS, TRAIN
 from swarmhub.contract.stages import count_training_rounds, get_stage
 from swarmhub.operations import stage_terms
 from swarmhub.operations.data_terms import say_data
-from swarmhub.operations.privacy_terms import say_privacy
+from swarmhub.operations.privacy_words import say_privacy, say_spent
 from swarmhub.operations.studies import StudyShown
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes, say_duration, say_metric, say_time
@@ -35,7 +35,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         *([("now", shown.waits)] if shown.waits else []),
         ("question", spec.title or "not stated"),
         ("proposed by", shown.name(study.proposer)),
-        *say_data(spec.data),
+        *say_data(spec.data, spec.privacy.dp is not None),
         *(("stage", line) for line in stage_terms.say_stages(spec, shown.name)),
         ("rounds", say_rounds(spec)),
         ("contributions", say_contributions(shown)),
@@ -44,7 +44,8 @@ def say_terms(shown: StudyShown) -> list[Line]:
         ("best model", say_best_rule(spec)),
         *([("starts from", say_start(spec.start_from))] if spec.start_from else []),
         ("training", say_training(spec)),
-        *say_privacy(spec.privacy),
+        *say_privacy(spec.privacy, len(study.enrolled) or len(shown.members)),
+        *say_spent(spec.privacy, list_spent(shown)),
         *(("leaves the hospital", line) for line in say_leaving(shown)),
         ("stays", say_staying(spec)),
         ("code", _document(spec.code, "not fixed: each hospital runs the trainer that it chooses")),
@@ -83,7 +84,10 @@ def say_best_rule(spec: Spec) -> str:
         f"the {_extreme(spec)} mean '{spec.metric.name}' over one set of sites: of the models that "
         "all enrolled sites have measured that measure any"
     )
-    return f"{said}; masked training rounds measure none" if spec.privacy.masked else said
+    privacy = spec.privacy
+    if privacy.dp is not None:
+        return "the newest one: no hospital's metrics leave it"
+    return f"{said}; masked training rounds measure none" if privacy.masked else said
 
 
 def say_rounds(spec: Spec) -> str:
@@ -136,7 +140,14 @@ def say_leaving(shown: StudyShown) -> list[str]:
         "each round, on the ledger for every member of the consortium: the number of samples "
         "trained on, and metrics with the number of samples that they were measured on"
     )
-    if spec.privacy.masked:
+    if spec.privacy.dp is not None:
+        on_ledger = (
+            "on the ledger for every member of the consortium: the number of samples declared at "
+            "enrolment, as the weight of each contribution, and no metrics"
+        )
+        if spec.privacy.masked:
+            on_ledger += "; keys and encrypted shares of the masks, which tell nothing of patients"
+    elif spec.privacy.masked:
         on_ledger += (
             "; in training rounds no metrics, but keys and encrypted shares of the masks, which "
             "tell nothing of patients"
@@ -183,6 +194,11 @@ def say_enrolled(shown: StudyShown) -> str:
     if not enrolled:
         return "nobody"
     return ", ".join(f"{shown.name(e.member)} ({e.samples} samples)" for e in enrolled)
+
+
+def list_spent(shown: StudyShown) -> list[tuple[str, int]]:
+    """Return the noisy steps of each enrolled member, and of those that have left."""
+    return sorted((shown.name(member), steps) for member, steps in shown.spent.items())
 
 
 def say_refused(shown: StudyShown) -> str:

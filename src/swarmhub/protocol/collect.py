@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from swarmhub.contract.records import Model, Result, Round, Study
 from swarmhub.contract.results import get_results
+from swarmhub.contract.round.budget import is_beyond, is_spent
 from swarmhub.contract.round.election import compute_leader_order, get_expected
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Ready
@@ -50,7 +51,10 @@ def get_holders(model: Model | Result, study: Study) -> tuple[MemberId, ...]:
 
 
 def announce_ready(view: View) -> Iterator[Effect]:
-    """Say that a trainer stands here, if the roster does not have this node."""
+    """Say that a trainer stands here, if the roster does not have this node, and its privacy budget
+    is not spent."""
+    if is_spent(view.state, view.spec, view.me):
+        return
     if view.local.attached and view.me not in {*get_expected(view.r), *view.study.ready}:
         yield Submit(Ready(view.r.study))
 
@@ -66,6 +70,8 @@ def contribute(view: View) -> Iterator[Effect]:
         return
     if is_left_out(r, view.me, prepared.layout):
         return  # the trainer hears why
+    if is_beyond(view.state, view.spec, r, view.me, prepared.digest):
+        return  # the node's problems say it
     before = local.contributed.get(r.number)
     pause_ms = local.timeouts.again_ms << min(before.count - 1, MAX_PAUSES) if before else 0
     at_ms = before.last_ms + pause_ms if before else 0

@@ -20,6 +20,7 @@ from swarmhub.contract.records import (
     RoundRef,
     Study,
 )
+from swarmhub.contract.round.budget import is_beyond, is_spent
 from swarmhub.contract.round.kinds import (
     COLLECTING,
     CONFIRMING,
@@ -71,7 +72,10 @@ def mask(view: View) -> Iterator[Effect]:
 
 
 def send_keys(view: View, number: int, keying: int) -> Iterator[Effect]:
-    """Send this node's keys for a round, if a trainer stands here and they are not there yet."""
+    """Send this node's keys for a round, if a trainer stands here, they are not there yet, and its
+    privacy budget is not spent."""
+    if is_spent(view.state, view.spec, view.me):
+        return
     if not view.local.attached or has_stored_keys(
         view.state, view.r.study, number, view.me, keying
     ):
@@ -135,6 +139,8 @@ def contribute_masked(view: View) -> Iterator[Effect]:
     r, masks, prepared, mine = view.r, view.r.need_masks(), view.local.prepared, view.local.masked
     if view.me not in masks.dealt or r.contribution_of(view.me) is not None:
         return
+    if is_beyond(view.state, view.spec, r, view.me):
+        return  # the node's problems say it
     if not has_all_shares(view):
         return
     if mine is not None and (mine.number, mine.keying) == (r.number, masks.keying):

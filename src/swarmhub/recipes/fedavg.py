@@ -6,7 +6,8 @@
 Its objective is that of `logistic` (`linear.stack`) with a penalty that the terms fix; `logistic`
 reaches the pooled solution to many digits, and this one comes near it (`linear.averaging`). But a
 hospital sends nothing but parameters in float32, which are merged by their weighted mean: no state,
-no whole numbers and no sums of its own. So its rounds can be masked.
+no whole numbers and no sums of its own. So its rounds can be masked. With differential privacy it
+takes one bounded step a round (`private`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from swarmhub.errors import BadInput, plain
 from swarmhub.recipes import plan
 from swarmhub.recipes.linear.averaging import RATE, STEPS, Walk, walk_down
 from swarmhub.recipes.linear.stack import Models, Stack
+from swarmhub.recipes.private import RATE as PRIVATE_RATE
+from swarmhub.recipes.private import check_options, run_private
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.stages import FIXED
 from swarmhub.recipes.training import Measured, load
@@ -31,13 +34,15 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 SCORED = ("swarm",)
 CAN_BE_MASKED = True
+CAN_BE_DP = True
 MOST_STEPS = 100
 
 
 def check(spec: Spec) -> None:
     """Raise BadInput for values of options that cannot be."""
-    read_strength(spec)
-    read_walk(spec)
+    strength, walk = read_strength(spec), read_walk(spec)
+    if spec.privacy.dp is not None:
+        check_options(spec, walk.rate, strength)
 
 
 def read_strength(spec: Spec) -> float:
@@ -52,7 +57,8 @@ def read_strength(spec: Spec) -> float:
 
 def read_walk(spec: Spec) -> Walk:
     """Return the local training of a round."""
-    steps, rate = spec.options.get("steps", str(STEPS)), spec.options.get("rate", str(RATE))
+    usual = RATE if spec.privacy.dp is None else PRIVATE_RATE
+    steps, rate = spec.options.get("steps", str(STEPS)), spec.options.get("rate", str(usual))
     if not (steps.isascii() and steps.isdigit() and 1 <= int(steps[:9]) <= MOST_STEPS):
         raise BadInput(
             f"Expected options.steps to be a whole number from 1 to {MOST_STEPS}, got "
@@ -76,6 +82,10 @@ def make_stages(spec: Spec) -> tuple[Stage, ...]:
 
 def run(site: Site) -> None:
     """Go through the stages at a hospital."""
+    if site.swarm.spec.privacy.dp is not None:
+        spec = site.swarm.spec
+        run_private(site, read_walk(spec).rate, read_strength(spec))
+        return
     model = AveragedTraining(site)
     for turn in site.swarm.rounds(model.parameters, model.measure):
         model.fit(turn)

@@ -17,12 +17,15 @@ from swarmhub.contract.records.declaration import OutcomeKind
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
 from swarmhub.data.schema import Schema
 from swarmhub.errors import BadInput, plain
+from swarmhub.recipes.designing import make_declared_design
 from swarmhub.recipes.kinds.kind import kind_of
 from swarmhub.recipes.linear.sums import AGREED
 from swarmhub.recipes.registry import (
+    can_be_dp,
     can_be_masked,
     find_default,
     find_recipe,
+    list_dp,
     list_for,
     list_maskable,
 )
@@ -55,6 +58,7 @@ def complete(spec: Spec) -> Spec:
     stages. Raises BadInput, with the key, for a declaration or an option that cannot be."""
     if spec.data is None:
         return spec
+    is_dp = spec.privacy.dp is not None
     if spec.start_from is not None:
         raise BadInput(
             "Expected no start_from in a study over declared data: a recipe makes its own start "
@@ -64,6 +68,7 @@ def complete(spec: Spec) -> Spec:
     if spec.stages:
         return spec
     check_options(spec)
+    check_known(schema, is_dp)
     metric = METRICS[schema.outcome.kind] if spec.metric == Metric() else spec.metric
     stages = make_stages(spec, schema)
     return replace(
@@ -82,6 +87,8 @@ def check_options(spec: Spec) -> None:
         )
     if spec.privacy.masked:
         need_maskable_model(model, kind)
+    if spec.privacy.dp is not None:
+        need_dp_model(model, kind)
     unknown = [key for key in spec.options if key not in {"model", *recipe.OPTIONS}]
     if unknown:
         raise BadInput(
@@ -113,6 +120,34 @@ def need_maskable_model(model: str, kind: OutcomeKind) -> None:
     )
 
 
+def need_dp_model(model: str, kind: OutcomeKind) -> None:
+    """Raise BadInput, with those that can, if the recipe cannot have differential privacy."""
+    if can_be_dp(model):
+        return
+    names = list_dp(kind)
+    if not names:
+        raise BadInput(
+            f"Expected no privacy.dp for the outcome '{kind}': no model of it bounds yet what a "
+            "patient changes."
+        )
+    raise BadInput(
+        f"Expected the model {' or '.join(names)} in a study with privacy.dp, got "
+        f"'{plain(model, 40)}': it does not bound what a patient changes."
+    )
+
+
+def check_known(schema: Schema, is_dp: bool) -> None:
+    """Raise BadInput if the terms say too little of their columns for a study without statistics,
+    or describe columns in one that merges statistics."""
+    if is_dp:
+        make_declared_design(schema)
+    elif schema.declaration.scales or schema.declaration.levels:
+        raise BadInput(
+            "Expected data.scales and data.levels in a study with privacy.dp only: this one merges "
+            "its hospitals' statistics; leave them out, or add [privacy.dp]."
+        )
+
+
 def wants_contribution(spec: Spec) -> bool:
     """Return whether the contribution of each hospital is computed. Raises BadInput if no models
     without hospitals are trained."""
@@ -139,7 +174,10 @@ def get_kind(spec: Spec) -> OutcomeKind:
 
 def get_model(spec: Spec) -> str:
     """Return the name of a study's recipe: of the terms, else the first one for its outcome."""
-    return spec.options.get("model") or find_default(get_kind(spec), spec.privacy.masked)
+    named, kind = spec.options.get("model"), get_kind(spec)
+    if spec.privacy.dp is not None:
+        return named or next(iter(list_dp(kind)), find_default(kind))
+    return named or find_default(kind, spec.privacy.masked)
 
 
 def read_penalty(spec: Spec) -> float | None:
@@ -166,6 +204,8 @@ def wants_left_out(spec: Spec) -> bool:
 def make_stages(spec: Spec, schema: Schema) -> tuple[Stage, ...]:
     """Return the stages of a study over declared data."""
     recipe = find_recipe(get_model(spec))
+    if spec.privacy.dp is not None:  # the rest sends what has no noise
+        return recipe.make_stages(spec)
     end = Stage(EVALUATION, EVALUATE, bounds=make_bounds(spec, schema))
     return (Stage(STATISTICS, DESCRIBE), *recipe.make_stages(spec), end)
 
@@ -178,7 +218,8 @@ def learn_penalty() -> tuple[Stage, ...]:
 def make_training(spec: Spec, until: Until | None = None, rounds: int = 0) -> tuple[Stage, ...]:
     """Return the stages of a start and of training from it, at most as many rounds as the terms
     say, else `rounds`."""
-    most = spec.rounds or rounds or ROUNDS
+    dp = spec.privacy.dp
+    most = spec.rounds or rounds or (ROUNDS if dp is None else dp.steps)
     return Stage(START, INITIAL), Stage(TRAINING, TRAIN, most, spec.merge, until=until)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmhub.contract.records import Declaration, Spec
+from swarmhub.contract.records import Spec
 from swarmhub.data.assemble import assemble
 from swarmhub.data.check.names import find_respelled
 from swarmhub.data.check.own import check_own, check_parts
 from swarmhub.data.dataset import Dataset
-from swarmhub.data.design import Design, Options
 from swarmhub.data.findings import Findings
 from swarmhub.data.reading import Files, read_frames
 from swarmhub.data.schema import Schema, declare_label
-from swarmhub.data.split import divide_patients
+from swarmhub.data.split import divide_patients, divide_rows, hold_out_each
 from swarmhub.data.summaries import statistics_of
 from swarmhub.errors import BadInput, plain
 from swarmhub.recipes.confounded import refuse_one_outcome
@@ -24,13 +23,14 @@ from swarmhub.recipes.confounded import refuse_one_outcome
 class Sources:
     """A hospital's files: `data`, and `test` with patients of their own to be tested on (None: a
     part of `data` is set aside). `label`, `patient` and `hold_out` are for a study that declares
-    none of these."""
+    none of these. `accepts_loss`: the hospital takes part also if noise will spoil the model."""
 
     data: Files
     test: Files | None = None
     label: str = ""
     patient: str = ""
     hold_out: float | None = None
+    accepts_loss: bool = False
 
     @property
     def decimal(self) -> str:
@@ -114,7 +114,10 @@ def _split(
     if fraction == 0.0:
         return dataset, None
     patients, rows = dataset.count_patients(), dataset.rows
-    training, held = divide_patients(dataset, spec.seed, fraction)
+    if spec.privacy.dp is None:
+        training, held = divide_patients(dataset, spec.seed, fraction)
+    else:
+        training, held = divide_rows(dataset, hold_out_each(dataset, spec.seed, fraction))
     if not held.rows:
         return training, None
     found.say(
@@ -123,13 +126,3 @@ def _split(
         "aside for evaluation, the same after every start, and not trained on.",
     )
     return training, held
-
-
-def make_design(merged: bytes, declaration: Declaration, schema: Schema) -> Design:
-    """Return the design of a study from its merged statistics."""
-    names = tuple(i.name for i in declaration.inputs) if len(declaration.inputs) > 1 else ()
-    classes = len(declaration.outcome.classes) or 2
-    has_indicators = declaration.missing == "mean + indicator"
-    kind = declaration.outcome.kind
-    options = Options(schema.max_missing, has_indicators, names, kind, classes)
-    return Design.from_statistics(merged, options)

@@ -62,7 +62,8 @@ class Recipe(Protocol):
     recipe of another package has `ARCHITECTURE`, too (`models.architecture.Architecture`), if its
     models can be exported. `fit_alone` (`FitAlone`) and `WORDS`, stages in words (`words`), may be
     there, too, and `CAN_BE_MASKED`, true if training stages contribute float32 parameters alone,
-    under a weighted mean and without a test.
+    under a weighted mean and without a test. `CAN_BE_DP` is true if, in a study with privacy.dp, a
+    patient changes weight x (contribution - merged) by at most the clip of the terms.
     """
 
     KINDS: tuple[OutcomeKind, ...]
@@ -154,6 +155,16 @@ def find_default(kind: OutcomeKind, masked: bool = False) -> str:
 def can_be_masked(name: str) -> bool:
     """Return whether the training rounds of the recipe of this name can be masked."""
     return bool(getattr(find_recipe(name), "CAN_BE_MASKED", False))
+
+
+def can_be_dp(name: str) -> bool:
+    """Return whether the recipe of this name bounds what a patient changes."""
+    return bool(getattr(find_recipe(name), "CAN_BE_DP", False))
+
+
+def list_dp(kind: OutcomeKind) -> list[str]:
+    """Return the names of the recipes for an outcome that can have differential privacy."""
+    return [name for name in list_for(kind) if can_be_dp(name)]
 
 
 def list_maskable(kind: OutcomeKind) -> list[str]:

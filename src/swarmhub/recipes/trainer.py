@@ -13,14 +13,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarmhub import train
+from swarmhub.data.check.declared import check_declared
 from swarmhub.data.check.merged import check_merged
 from swarmhub.data.design import Design
 from swarmhub.data.findings import Findings
 from swarmhub.errors import BadInput, TrainerError, plain
 from swarmhub.recipes import plan
 from swarmhub.recipes.confounded import check_standardised
+from swarmhub.recipes.designing import make_declared_design, make_design
 from swarmhub.recipes.kinds.kind import FEW, kind_of
-from swarmhub.recipes.preparing import Prepared, Sources, make_design, prepare
+from swarmhub.recipes.plan import need_dp_model
+from swarmhub.recipes.preparing import Prepared, Sources, prepare
+from swarmhub.recipes.private import refuse_wide
 from swarmhub.recipes.registry import find_recipe, need_packages
 from swarmhub.recipes.site import Say, Site, digest_data
 from swarmhub.recipes.standardise import keep_scales, make_local_design, scales_of
@@ -47,6 +51,9 @@ def train_table(study: str, home: Path, sources: Sources, say: Say = lambda sent
         measured = kind_of(prepared.schema.outcome.kind).METRICS
         swarm.explain_no_say = functools.partial(explain_no_say, known=measured)
         swarm.name_data(digest_data(prepared, home))
+        if swarm.spec.privacy.dp is not None:
+            recipe.run(make_private_site(swarm, prepared, sources, found, say))
+            return swarm.final
         merged = swarm.describe(prepared.statistics)
         if merged is None:
             say(f"The study '{study}' is over; its merged statistics are not held here.")
@@ -66,20 +73,42 @@ def make_site(swarm: Swarm, prepared: Prepared, merged: bytes, found: Findings, 
     if plan.standardises_own(swarm.spec):
         mine = (prepared.training, prepared.statistics)
         check_standardised(design, mine, merged, schema, later)
-    found.found += later.found
-    for sentence in later.sentences:
-        say(sentence)
     site = Site(swarm, prepared, design, say, found)
-    site.keep({"findings": found.found})
+    report_findings(site, later)
+    if plan.standardises_own(swarm.spec):
+        keep_scales(site.folder, scales_of(design, prepared.statistics))
+    return site
+
+
+def make_private_site(
+    swarm: Swarm, prepared: Prepared, sources: Sources, found: Findings, say: Say
+) -> Site:
+    """Return this hospital's part in a study with differential privacy, which merges no
+    statistics: its features follow from the terms. Raises BadInput if the data do not fit them."""
+    need_dp_model(plan.get_model(swarm.spec), plan.get_kind(swarm.spec))
+    swarm.explain_no_say = lambda metric, measured: ""  # no figure leaves, no model is the best
+    design = make_declared_design(prepared.schema)
+    refuse_wide(swarm.spec, design, prepared, sources.accepts_loss)
+    later = Findings(strict=False)
+    check_declared(prepared.training, design, later)
+    site = Site(swarm, prepared, design, say, found)
+    report_findings(site, later)
+    return site
+
+
+def report_findings(site: Site, later: Findings) -> None:
+    """Say and keep what was found once the features were known. Raises BadInput if one is an
+    error."""
+    site.findings.found += later.found
+    for sentence in later.sentences:
+        site.say(sentence)
+    site.keep({"findings": site.findings.found})
     errors = [f for f in later.found if f.level == "error"]
     if errors:
         raise BadInput(
             f"{errors[0].sentence} Nothing of this hospital's rows is in the model; mend the data, "
             "then start the trainer again."
         )
-    if plan.standardises_own(swarm.spec):
-        keep_scales(site.folder, scales_of(design, prepared.statistics))
-    return site
 
 
 def explain_no_say(

@@ -33,6 +33,10 @@ WORDS: dict[str, StageWords] = {  # of stages that several recipes have
     plan.START: StageWords("one hospital's untrained model is the start"),
     plan.TRAINING: StageWords("each hospital trains the model further, and the results are merged"),
 }
+OF_DP = StageWords(
+    "each hospital takes one step over its patients, each with a bounded part; its node adds "
+    "noise, and the results are merged"
+)
 MADE = StageWords("each hospital makes the model out of these sums, the same one everywhere")
 WITHOUT = "a model without each hospital is trained, to show how well it does where it is new"
 OF_LEFT_OUT = "; of this model and of the one without this hospital"
@@ -51,6 +55,8 @@ def find_words(spec: Spec) -> Mapping[str, StageWords]:
     if made != spec.stages:
         return {}
     own: Mapping[str, StageWords] = getattr(recipe, "WORDS", {})
+    if spec.privacy.dp is not None:
+        own = {**own, plan.TRAINING: OF_DP}
     return {**WORDS, **own, plan.EVALUATION: say_evaluation(spec, recipe)}
 
 

@@ -17,6 +17,7 @@ from swarmhub.failpoints import failpoint
 from swarmhub.params.buffer import Array, layout_of
 from swarmhub.train.adapters import Parameters, adapt
 from swarmhub.train.arrays import write_arrays
+from swarmhub.train.bounded import MILLION, Bound
 from swarmhub.train.figures import to_count, to_metrics
 from swarmhub.train.notices import Say, to_stderr
 from swarmhub.train.shelf import Shelf
@@ -38,6 +39,7 @@ class SwarmRound:
     metrics: dict[str, float] = field(default_factory=dict)  # `evaluate` of that model
     local: dict[str, Array] = field(default_factory=dict)  # private arrays, never sent
     stage: str = "training"  # name of the stage to which the round belongs
+    bound: Bound | None = None  # of what a patient changes, in a study with differential privacy
     _task: dict[str, Any] = field(default_factory=dict)
     _samples: int | None = None
     _own: dict[str, float] = field(default_factory=dict)
@@ -136,8 +138,14 @@ class Training:
         local = parameters.load_local(self._shelf.load(number))
         return SwarmRound(
             int(task["turn"]), int(task["rounds"]), str(task["base"]), metrics, local,
-            str(task["stage"]), task, _say=self._tasks.notices.once,
+            str(task["stage"]), self._find_bound(), task, _say=self._tasks.notices.once,
         )  # fmt: skip
+
+    def _find_bound(self) -> Bound | None:
+        dp = self._tasks.spec.privacy.dp
+        if dp is None:
+            return None
+        return Bound(dp.clip_millionths / MILLION, self._tasks.samples, dp.unit)
 
     def watch(self) -> contextlib.AbstractContextManager[None]:
         """Return the context in which the model is trained here."""

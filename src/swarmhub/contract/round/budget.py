@@ -34,6 +34,15 @@ def is_spent(state: Reader, spec: Spec, member: MemberId) -> bool:
     return dp is not None and get_spent(state, spec.name, member) >= dp.steps
 
 
+def is_beyond(state: Reader, spec: Spec, r: Round, member: MemberId, digest: Digest = "") -> bool:
+    """Return whether a contribution to a round would be refused since the member's budget is spent;
+    the bytes of its last step (`digest`) are no new one."""
+    if not is_noisy(spec, r) or not is_spent(state, spec, member):
+        return False
+    spent = SPENT.get(state, r.study, member)
+    return r.masks is not None or not digest or spent is None or spent.last != digest
+
+
 def need_budget(state: Reader, spec: Spec, member: MemberId) -> None:
     """Refuse the noisy step that would exceed a member's budget."""
     if spec.privacy.dp is not None and is_spent(state, spec, member):

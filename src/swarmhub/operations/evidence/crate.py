@@ -44,6 +44,8 @@ CONTENTS = {
     "report/report.html": "How good is the newest model, for which patients?",
     "report/report.json": "The numbers of the report.",
     "report/absent.txt": "Why is there no report?",
+    "privacy/budget.json": "Which noise protected patients in training, and how much of "
+    "its privacy budget has each hospital spent?",
     "privacy/audit.json": "What did attacks on the model find at the exporting hospital?",
     "model/README.md": "What is the newest model for, and what not (model card)?",
     "model/absent.txt": "Why is there no model card?",

@@ -19,12 +19,14 @@ from swarmhub.contract.records import (
     STUDY,
     Member,
     get_member_of_key,
+    get_names,
 )
 from swarmhub.errors import BadInput, SwarmhubError, plain
 from swarmhub.files import sync, write_durably
 from swarmhub.home.home import Home
 from swarmhub.home.membership import find_standing
 from swarmhub.ledger.cometbft import fetch_headers
+from swarmhub.operations.budgets import make_study_budget, write_study_budget
 from swarmhub.operations.evidence.chain import BLOCKS
 from swarmhub.operations.evidence.crate import (
     CRATE,
@@ -48,6 +50,7 @@ from swarmhub.operations.evidence.manifest import (
 from swarmhub.operations.evidence.many_machines import need_proven, write_signed
 from swarmhub.operations.evidence.state import STATE, prove_all
 from swarmhub.operations.privacy_audit.kept import read_audit, write_audit
+from swarmhub.operations.privacy_budget import count_steps
 from swarmhub.operations.record import Record, find_genesis, read_record
 from swarmhub.types import Digest
 
@@ -101,7 +104,7 @@ def export_evidence(
     beside = _fetch_signed(home, record)
     tell(STEPS[1])
     beside |= _make_report(home, wanted.study) | _make_card(home, wanted.study)
-    beside |= _take_audit(home, wanted.study)
+    beside |= _take_audit(home, wanted.study) | _write_budget(record.state, wanted.study)
     beside |= make_documents(home, SPEC.need(record.state, wanted.study))
     tell(STEPS[2])
     made = make_files(record, wanted, signer, beside)
@@ -237,6 +240,14 @@ def _take_audit(home: Home, study: str) -> dict[str, bytes]:
     """Return the last privacy audit of the study, if one was run here."""
     found = read_audit(home, study)
     return {} if found is None else {"privacy/audit.json": write_audit(found)}
+
+
+def _write_budget(state: State, study: str) -> dict[str, bytes]:
+    """Return the privacy budget of the study and what is spent of it, if it has one."""
+    spec = SPEC.need(state, study)
+    spent = count_steps(state, spec, STUDY.need(state, study))
+    found = make_study_budget(spec, spent, get_names(state))
+    return {} if found is None else {"privacy/budget.json": write_study_budget(found)}
 
 
 def _say(error: SwarmhubError) -> bytes:

@@ -21,6 +21,7 @@ from swarmhub.operations.privacy_audit.kept import keep_audit
 from swarmhub.operations.privacy_audit.known import attack_loss, attack_shadows, attack_trajectory
 from swarmhub.operations.privacy_audit.sites import attack_site
 from swarmhub.operations.privacy_audit.updates import attack_contribution, attack_update
+from swarmhub.operations.privacy_terms import name_mode
 from swarmhub.operations.results import Auditing
 from swarmhub.recipes.preparing import Sources
 
@@ -86,7 +87,7 @@ def describe_audit(held: Held, attacks: tuple[Attack, ...], seed: int) -> Audit:
         terms=record.model.spec,
         round=record.round,
         recipe=held.recipe,
-        privacy="masked" if record.spec.privacy.masked else "plain",
+        privacy=name_mode(record.spec.privacy),
         members=members,
         others=others,
         rows=sum(part.rows for part in held.parts if part is not None),

@@ -37,7 +37,7 @@ class Audit:
     terms: Digest
     round: int  # training round
     recipe: str
-    privacy: str  # "plain", or "masked": members read sums of contributions alone
+    privacy: str  # "plain", "masked" (members read sums alone), "dp" (with noise), "masked,dp"
     members: int
     others: int
     rows: int

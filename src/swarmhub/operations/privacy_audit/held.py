@@ -24,13 +24,15 @@ from swarmhub.home.home import Home
 from swarmhub.leakage.scores import mean_by_patient
 from swarmhub.models.predict import Model
 from swarmhub.operations.chosen_model import ChosenModel, choose_model
+from swarmhub.operations.features import read_features
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.models import make_exported
 from swarmhub.operations.studies import StudyShown, show_study
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import plan
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.linear.losses import Loss, loss_of
-from swarmhub.recipes.preparing import Prepared, Sources, make_design, prepare
+from swarmhub.recipes.preparing import Prepared, Sources, prepare
 from swarmhub.recipes.site import Site, digest_data
 from swarmhub.types import Digest, MemberId
 
@@ -100,9 +102,10 @@ class Held:
         schema, study = self.prepared.schema, self.study
         store: BlobStore = study.store
         session: Any = study
-        if not store.find(self.record.statistics):
-            raise BadInput(f"The merged statistics of '{self.spec.name}' are not held here.")
-        merged = store.read(self.record.statistics)
+        try:
+            merged = read_features(self.spec, schema, store, self.record.statistics)
+        except BadInput as error:
+            raise BadInput(f"No features of '{self.spec.name}': {error}") from None
         design = make_design(merged, schema.declaration, schema)
         return Site(session, self.prepared, design, lambda sentence: None)
 

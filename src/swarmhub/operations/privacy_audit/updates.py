@@ -182,6 +182,11 @@ def _code_held(site: Site) -> Floats:
 def _find_fault(held: Held) -> str:
     if held.spec.privacy.masked:
         return "Training rounds are masked: members read a sum, and no update of this hospital."
+    if held.spec.privacy.dp is not None:
+        return (
+            "Updates leave with noise, which nobody has kept: what is computed again from the rows "
+            "is not what members read; the study's epsilon bounds what they can tell."
+        )
     if held.recipe not in LINEAR:
         return "An update is inverted for linear recipes only."
     site = held.site

@@ -8,7 +8,7 @@ from typing import Any
 from swarmhub.contract.records import Declaration
 from swarmhub.data.findings import Finding
 from swarmhub.data.schema import declare_label
-from swarmhub.operations.privacy_terms import SUBJECTS
+from swarmhub.operations.privacy_words import SUBJECTS
 from swarmhub.operations.report.contents import Conditions, Contributed, Dropped, Penalty, Report
 from swarmhub.operations.report.gather import Reported
 from swarmhub.operations.report.kinds.kind import kind_of
@@ -37,6 +37,7 @@ def compose(found: Reported) -> Report:
         "tripod_ai": tuple(answer_tripod(found)),
         "probast_ai": tuple(answer_probast(found)),
         "leakage": found.leakage,
+        "budget": found.budget,
     }
     return kind_of(found.kind).compose(found, common)
 
@@ -48,7 +49,8 @@ def _declaration(found: Reported) -> Declaration:
 def _conditions(found: Reported) -> Conditions:
     declared = _declaration(found)
     kind = kind_of(found.kind)
-    share = f"{float(declared.test_fraction):.0%} of the patients{kind.BY_CLASS} at each hospital"
+    by_class = "" if found.is_private else kind.BY_CLASS
+    share = f"{float(declared.test_fraction):.0%} of the patients{by_class} at each hospital"
     return Conditions(
         study=found.study,
         chain=found.chain,
@@ -64,8 +66,18 @@ def _conditions(found: Reported) -> Conditions:
         split=f"{share}, set aside before training, or files of test patients of its own",
         min_count=declared.min_count,
         results=found.results,
-        privacy={subject: said for subject, said in found.terms if subject in SUBJECTS},
+        privacy=_join_privacy(found),
+        is_private=found.is_private,
     )
+
+
+def _join_privacy(found: Reported) -> dict[str, str]:
+    """Return what the terms say of privacy, by subject; what is spent has a table of its own."""
+    joined: dict[str, str] = {}
+    for subject, said in found.terms:
+        if subject in SUBJECTS:
+            joined[subject] = f"{joined[subject]}; {said}" if subject in joined else said
+    return joined
 
 
 def _penalty(kept: Mapping[str, Any]) -> Penalty | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarmhub.data.findings import Finding
+from swarmhub.operations.budgets import StudyBudget
 from swarmhub.operations.privacy_audit.contents import Audit
 from swarmhub.operations.report.answers import Answer
 from swarmhub.operations.report.features import Feature
 from swarmhub.types import Digest
 
-FORM = "swarmhub/report/3"  # of the JSON file; another shape gets another number
+FORM = "swarmhub/report/4"  # of the JSON file; another shape gets another number
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Conditions:
     min_count: int  # patients; smaller counts are withheld
     results: dict[str, Digest]  # by stage
     privacy: dict[str, str]  # what was hidden, what was not, what that excludes, in words
+    is_private: bool = False  # differential privacy
 
 
 @dataclass(frozen=True)
@@ -152,4 +154,5 @@ class Report:
     tripod_ai: tuple[Answer, ...] = ()
     probast_ai: tuple[Answer, ...] = ()
     leakage: Audit | None = None  # known to `hospital` alone; None if it has run no audit
+    budget: StudyBudget | None = None  # None if the study has no differential privacy
     form: str = FORM

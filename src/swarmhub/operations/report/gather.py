@@ -21,6 +21,8 @@ from swarmhub.errors import BadInput, BlobError
 from swarmhub.evaluation.survival import Agreed
 from swarmhub.home.home import Home
 from swarmhub.models.architecture import name_method
+from swarmhub.operations.budgets import StudyBudget, make_study_budget
+from swarmhub.operations.features import read_features
 from swarmhub.operations.ledger_client import open_client
 from swarmhub.operations.privacy_audit.contents import Audit
 from swarmhub.operations.privacy_audit.kept import read_audit
@@ -30,10 +32,10 @@ from swarmhub.operations.terms import say_terms
 from swarmhub.params.buffer import arrays_from
 from swarmhub.recipes import elastic_net, plan
 from swarmhub.recipes.contribution import Contribution, read_contribution
+from swarmhub.recipes.designing import make_design
 from swarmhub.recipes.linear.elastic import curves_of
 from swarmhub.recipes.linear.folds import STRENGTHS, Plan, choose, curves, mean_of
 from swarmhub.recipes.linear.losses import loss_of
-from swarmhub.recipes.preparing import make_design
 from swarmhub.recipes.site import RECORD_FILE
 from swarmhub.recipes.stages import FIXED, FIXED_BY_DEFAULT
 from swarmhub.recipes.standardise import find_kept_design
@@ -52,6 +54,7 @@ class SiteReported:
     figures: dict[str, float]  # of the last model, on its own test patients
     curve: list[float | None]  # the study's metric by training round
     took_part: list[bool]  # by training round
+    is_private: bool = False  # its figures stay with it, in a study with noise
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,18 @@ class Reported:
     agreed: Agreed | None = None  # terms of the evaluation of times, out of the model
     is_standardised_apart: bool = False  # numbers, with each hospital's own mean
     leakage: Audit | None = None  # the last privacy audit of this hospital
+    budget: StudyBudget | None = None  # of a study with differential privacy
+    is_private: bool = False  # differential privacy: `class_rows` and `scale` are the terms' alone
 
     @property
     def kind(self) -> str:
         """The kind of the outcome."""
         return str(self.outcome.get("kind", "binary"))
+
+    @property
+    def trained(self) -> int:
+        """The rows of the newest contribution of each hospital."""
+        return sum(site.rows for site in self.sites)
 
     @property
     def method(self) -> str:
@@ -121,12 +131,15 @@ def gather_shown(home: Home, shown: StudyShown, chain: str, merged: Digest) -> R
     if model is None or model.kind != TRAIN:
         raise BadInput(f"'{name}' has no trained model yet; a report says how good it is.")
     store = BlobStore(home.blobs_path)
-    if not merged or not store.find(merged):
+    declared = shown.spec.data or declare_label("label")
+    try:
+        document = read_features(shown.spec, Schema.of(declared), store, merged)
+    except BadInput:
         raise BadInput(
             f"The merged statistics of '{name}' are not held here, or it has none; a report needs "
             "a study over tables at a node that took part."
-        )
-    return _Gathering(home, store, shown, chain, store.path(merged).read_bytes()).reported(model)
+        ) from None
+    return _Gathering(home, store, shown, chain, document).reported(model)
 
 
 @dataclass(frozen=True)
@@ -178,6 +191,8 @@ class _Gathering:
             agreed=self._agreed(model, schema),
             is_standardised_apart=plan.standardises_own(spec),
             leakage=read_audit(self.home, spec.name),
+            budget=make_study_budget(spec, self.shown.spent, self.shown.names),
+            is_private=spec.privacy.dp is not None,
         )  # fmt: skip
 
     def _design(self) -> tuple[Design, Schema]:
@@ -206,6 +221,7 @@ class _Gathering:
                     curve=[_metric(p.merged.metrics, self.shown.spec) if p and p.merged else None
                            for p in parts],
                     took_part=[bool(p and p.weight) for p in parts],
+                    is_private=self.shown.spec.privacy.dp is not None,
                 )
             )  # fmt: skip
         return tuple(found)

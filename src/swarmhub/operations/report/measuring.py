@@ -19,6 +19,8 @@ NO_PATIENTS = "no hospital has set test patients aside"
 NOT_ADDED = "their counts are not added over hospitals; figures of each are at its name"
 NO_LEFT_OUT = "no models without a hospital were trained"
 UNPUBLISHED = "it is not published"
+PRIVATE = "in a study with noise its figures stay with it: see the report that it makes itself"
+NO_NOISY_COUNTS = "in a study with noise no count of test patients leaves a hospital"
 UNTESTED = "no test patients are set aside there, or it has not measured the last model"
 IMPOSSIBLE = "it published numbers that no patients can have"
 NO_LOCAL = "it is not published, or its training rows allow no model"
@@ -55,9 +57,16 @@ def select_counts(found: Reported, model: str, names: Iterable[str]) -> dict[str
 def why_no_counts(found: Reported, model: str) -> str:
     """Return why there are no counts of a model."""
     swarm, wanted = (any(k.startswith(f"{m}/") for k in found.counts) for m in ("swarm", model))
+    if found.is_private:
+        return NO_NOISY_COUNTS
     if not swarm or wanted:
         return NO_COUNTS
     return NOT_ADDED if has_left_out(found) else NO_LEFT_OUT
+
+
+def why_untested(site: SiteReported) -> str:
+    """Return why there are no figures of a hospital."""
+    return PRIVATE if site.is_private else UNTESTED
 
 
 def has_left_out(found: Reported) -> bool:
@@ -73,7 +82,7 @@ def read_rows(site: SiteReported, is_possible: bool, key: str = "loss") -> tuple
     that each hospital publishes that is not too small."""
     rows = site.figures.get("samples")
     if rows is None or not rows:
-        return 0, UNTESTED
+        return 0, why_untested(site)
     if not is_possible or not 0 < rows < math.inf:
         return 0, IMPOSSIBLE
     return round(rows), "" if key in site.figures else TOO_FEW

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from swarmhub.errors import plain
 from swarmhub.models.card import NOT_FOR
+from swarmhub.operations.budgets import say_reached
 from swarmhub.operations.pages import render_page
 from swarmhub.operations.report import probast, say, tripod
 from swarmhub.operations.report.compose import compose
@@ -31,6 +32,7 @@ def render(found: Reported | Report) -> str:
         charts={name: Markup(svg) for name, svg in draw_all(report).items()},
         names=kind.NAMES,
         say=SimpleNamespace(**(vars(say) | vars(kind.say))),
+        say_reached=say_reached,
         cut=plain,
         settled=say_time(report.conditions.settled_ms) if report.conditions.settled_ms else "",
         not_for=[line.removeprefix("- ") for line in NOT_FOR.splitlines()],

@@ -7,6 +7,7 @@ facts by domain, under questions in short words.
 
 from __future__ import annotations
 
+from swarmhub.operations.report import private
 from swarmhub.operations.report.answers import (
     Answer,
     Known,
@@ -53,7 +54,7 @@ def answer_probast(found: Reported) -> list[Answer]:
     """Return facts by part (D: development, E: evaluation) and domain of PROBAST+AI."""
     kind = kind_of(found.kind)
     known = _development(found) | (_evaluation(found) if kind.say_rows(found)[1] else {})
-    return fill(ITEMS, known | kind.answer_probast(found))
+    return fill(ITEMS, known | kind.answer_probast(found) | private.answer_probast(found))
 
 
 def _development(found: Reported) -> dict[str, Known]:

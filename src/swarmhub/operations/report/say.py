@@ -58,8 +58,10 @@ def say_own(evaluated: Evaluated) -> str:
     return MODELS.get(evaluated.model, evaluated.model)
 
 
-def say_weighing(recipe: str, weighing: str) -> str:
+def say_weighing(recipe: str, weighing: str, is_private: bool = False) -> str:
     """Return how a recipe trains, behind its method; `weighing` is that of a linear model."""
+    if is_private:
+        return " with a ridge penalty and noise for differential privacy"
     if recipe != "trees":
         return weighing
     return f" with a penalty on the values of leaves{''.join(weighing.partition(', ')[1:])}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from swarmhub.contract.records import Declaration
 from swarmhub.operations.data_terms import say_inputs, say_missing, say_outcome
+from swarmhub.operations.report import private
 from swarmhub.operations.report.answers import (
     Answer,
     Known,
@@ -85,8 +86,11 @@ def answer_tripod(found: Reported) -> list[Answer]:
     """Return the items of TRIPOD+AI with the answers that are known."""
     kind = kind_of(found.kind)
     trained, tested = kind.say_rows(found)
+    if found.is_private:
+        trained = private.say_training(found)
     known = _data(found, trained, tested) | _analysis(found) | _sharing(found)
-    return fill(ITEMS, known | _results(found, trained, tested) | kind.answer_tripod(found))
+    known |= _results(found, trained, tested) | kind.answer_tripod(found)
+    return fill(ITEMS, known | private.answer_tripod(found))
 
 
 def _data(found: Reported, trained: str, tested: str) -> dict[str, Known]:
@@ -134,7 +138,7 @@ def _analysis(found: Reported) -> dict[str, Known]:
     share = f"{float(declared.test_fraction):.0%}" if declared else "a part"
     kind = kind_of(found.kind)
     over = "of each hospital" if found.is_standardised_apart else "over all hospitals"
-    model = f"{found.method}{say_weighing(found.recipe, kind.say.WEIGHING)}"
+    model = f"{found.method}{say_weighing(found.recipe, kind.say.WEIGHING, found.is_private)}"
     return {
         "12a": Known(f"Each hospital set {share} of its patients{kind.BY_CLASS} aside "
                      "before training, or named files of test patients. No test patient is used to "

@@ -16,8 +16,22 @@ from swarmhub.hub.web.site import draw, give_page, go, read_form, say, text_of
 from swarmhub.operations.acts import MAX_TERMS_BYTES, OfTerms, read_terms
 from swarmhub.operations.data_files import list_files
 from swarmhub.operations.preview import preview_terms
-from swarmhub.operations.privacy_terms import MODES, choose_privacy, write_clip
+from swarmhub.operations.privacy_budget import USUAL
+from swarmhub.operations.privacy_numbers import (
+    CLIP,
+    DELTA,
+    EPSILON,
+    PATIENT_CLIP,
+    write_quantity,
+)
+from swarmhub.operations.privacy_terms import MODES, Numbers, choose_privacy
 
+USUAL_NUMBERS = {  # field of the form -> what it is if nothing is typed
+    "clip": write_quantity(CLIP, Privacy().clip_millionths),
+    "epsilon": write_quantity(EPSILON, USUAL.epsilon_millionths),
+    "delta": write_quantity(DELTA, USUAL.delta_trillionths),
+    "patient_clip": write_quantity(PATIENT_CLIP, USUAL.clip_millionths),
+}
 EXAMPLES = ("heart", "alzheimer", "covid", "parkinson", "leukaemia", "breast", "pbmc")
 
 
@@ -38,7 +52,7 @@ def _draw(request: web.Request, status: int = 200, **values: Any) -> web.Respons
     found: dict[str, Any] = {
         "terms": "", "lines": [], "guesses": [], "wrong": "", "chosen": "", "noted": "",
         "files": list_files(request.app[HUB].home), "examples": EXAMPLES,
-        "modes": MODES, "usual_clip": write_clip(Privacy().clip_millionths),
+        "modes": tuple(MODES), "numbers": USUAL_NUMBERS,
     }  # fmt: skip
     return draw(request, "new_study.html", status, **{**found, **values})
 
@@ -79,7 +93,8 @@ async def take(request: web.Request) -> web.StreamResponse:
 def _choose(form: Mapping[str, Any], terms: str) -> str:
     """Return the terms with the privacy that the form chooses, as they are if it chooses none."""
     mode = str(form.get("privacy", ""))
-    return choose_privacy(terms, mode, str(form.get("clip", ""))[:80]) if mode else terms
+    given = {name: str(form.get(name, ""))[:80] for name in USUAL_NUMBERS}
+    return choose_privacy(terms, mode, Numbers(**given)) if mode else terms
 
 
 async def check_data(request: web.Request) -> web.StreamResponse:

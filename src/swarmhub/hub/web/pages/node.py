@@ -13,6 +13,7 @@ from swarmhub.errors import HomeError
 from swarmhub.hub.context import HUB
 from swarmhub.hub.web.site import draw
 from swarmhub.node.sent import ALL
+from swarmhub.operations.budgets import list_data_rows, list_rows, look_at_budget
 from swarmhub.operations.ledger_view import LedgerView
 from swarmhub.operations.looks import look_at_acts, look_at_sendings
 
@@ -26,6 +27,7 @@ async def show(request: web.Request) -> web.Response:
     """The page."""
     hub = request.app[HUB]
     seen, study = hub.seen(), request.query.get("study", "")[:100]
+    budget = look_at_budget(hub.home, seen.view)
     status: dict[str, Any] = {}
     wrong = ""
     try:
@@ -36,6 +38,7 @@ async def show(request: web.Request) -> web.Response:
         request, "node.html", node=status, wrong=wrong, everybody=ALL, study=study,
         sent=look_at_sendings(seen, study), acts=look_at_acts(seen),
         studies=list(seen.record.studies()), root=str(hub.home.root), keys=list_keys(seen.view),
+        budget=budget, budget_rows=list_rows(budget), data_rows=list_data_rows(budget),
         free=shutil.disk_usage(hub.home.root).free, python=platform.python_version(),
     )  # fmt: skip
 

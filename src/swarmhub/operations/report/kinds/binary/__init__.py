@@ -23,6 +23,7 @@ from swarmhub.operations.report.kinds.binary.measure import (
 )
 from swarmhub.operations.report.kinds.binary.pictures import draw
 from swarmhub.operations.report.measuring import has_left_out
+from swarmhub.operations.report.private import LIMIT
 from swarmhub.operations.report.say import say_positive
 
 __all__ = [
@@ -51,16 +52,20 @@ def compose(found: Reported, common: Mapping[str, Any]) -> ReportOfTwo:
 def _outcome(found: Reported) -> PredictedTwo:
     column, without_having = found.outcome["column"], found.class_rows
     positive = tuple(found.outcome["positive"])
+    trained, having = sum(without_having), without_having[1]
     return PredictedTwo(
-        "binary", column, say_positive(column, positive), sum(without_having), positive,
-        tuple(found.outcome.get("negative", ())), without_having[1],
+        "binary", column, say_positive(column, positive),
+        found.trained if found.is_private else trained, positive,
+        tuple(found.outcome.get("negative", ())), None if found.is_private else having,
     )  # fmt: skip
 
 
 def list_limits(report: ReportOfTwo) -> list[str]:
     """Return the limits that the outcome brings."""
     found = [
-        "Both classes had the same weight in training: recalibrate it before a probability is read "
-        "as a risk.",
+        LIMIT
+        if report.outcome.positives is None
+        else "Both classes had the same weight in training: recalibrate it before a probability is "
+        "read as a risk.",
     ]
     return found if report.subgroups else [*found, "Not evaluated in subgroups."]

@@ -62,7 +62,7 @@ class PredictedTwo(Predicted):
 
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
-    positives: int = 0  # training rows
+    positives: int | None = 0  # training rows; None if none left the hospitals
 
 
 @dataclass(frozen=True, kw_only=True)

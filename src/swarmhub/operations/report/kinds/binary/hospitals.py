@@ -22,10 +22,10 @@ from swarmhub.operations.report.measuring import (
     NO_LEFT_OUT,
     TOO_FEW,
     UNPUBLISHED,
-    UNTESTED,
     describe_site,
     measured_of,
     nothing,
+    why_untested,
 )
 
 HANLEY = "Hanley and McNeil, on the logit scale"
@@ -69,7 +69,7 @@ def measure_hospital(site: SiteReported, has_left_out: bool) -> HospitalOfTwo:
 def _evaluate_site(site: SiteReported, rows: float | None, ones: float | None) -> EvaluatedTwo:
     """Return the figures that a hospital published; those of shares and areas with intervals."""
     if rows is None or ones is None or not rows:
-        return EvaluatedTwo("swarm", site.name, reason=UNTESTED)
+        return EvaluatedTwo("swarm", site.name, reason=why_untested(site))
     if not is_possible(site.figures):
         return EvaluatedTwo("swarm", site.name, reason=IMPOSSIBLE)
     positives, negatives = round(ones), round(rows - ones)

@@ -7,6 +7,7 @@ from swarmhub.errors import plain
 from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.binary.contents import ReportOfTwo
+from swarmhub.operations.report.private import UNKNOWN
 from swarmhub.operations.report.say import LEFT, say_count, say_hospitals
 
 NAMES = {
@@ -49,6 +50,8 @@ def say_predicts(report: ReportOfTwo) -> str:
 def say_trained(report: ReportOfTwo) -> str:
     """Return the numbers of hospitals and patients in one sentence."""
     o = report.outcome
+    if o.positives is None:
+        return f"{say_hospitals(report)} patients; {UNKNOWN}. {LEFT}"
     return (
         f"{say_hospitals(report)} patients, {o.positives} "
         f"({o.positives / max(o.trained, 1):.0%}) of them with {o.phrase}. {LEFT}"

@@ -26,6 +26,7 @@ from swarmhub.operations.report.kinds.classes.measure import (
 )
 from swarmhub.operations.report.kinds.classes.pictures import draw
 from swarmhub.operations.report.measuring import has_left_out
+from swarmhub.operations.report.private import LIMIT
 
 __all__ = [
     "BY_CLASS", "HAS_THRESHOLD", "NAMES", "TEMPLATE", "answer_probast", "answer_tripod", "compose",
@@ -42,8 +43,9 @@ def compose(found: Reported, common: Mapping[str, Any]) -> ReportOfClasses:
     return ReportOfClasses(
         **common,
         outcome=PredictedClasses(
-            "classes", column, f"the class of '{plain(column, 60)}'", sum(found.class_rows),
-            classes, tuple(found.class_rows),
+            "classes", column, f"the class of '{plain(column, 60)}'",
+            found.trained if found.is_private else sum(found.class_rows),
+            classes, () if found.is_private else tuple(found.class_rows),
         ),
         swarm=measure_pooled(swarm, "swarm"),
         left_out=measure_pooled(left_out, "left-out"),
@@ -61,7 +63,9 @@ def list_limits(report: ReportOfClasses) -> list[str]:
     found = [
         "It names one of its classes for every sample, also for one that is of none of them.",
         "All classes had the same weight in training: recalibrate it before a probability is read "
-        "as one.",
+        "as one."
+        if report.outcome.trained_by_class
+        else LIMIT,
         "Not evaluated in subgroups.",
     ]
     absent = [plain(c.name, 40) for c in report.classes if not c.tested]

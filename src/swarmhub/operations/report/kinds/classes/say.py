@@ -7,6 +7,7 @@ from swarmhub.operations.report.answers import list_names
 from swarmhub.operations.report.features import Feature
 from swarmhub.operations.report.kinds import shared
 from swarmhub.operations.report.kinds.classes.contents import OfClass, ReportOfClasses
+from swarmhub.operations.report.private import UNKNOWN
 from swarmhub.operations.report.say import LEFT, say_count, say_hospitals, say_interval
 
 NAMES = {
@@ -55,6 +56,8 @@ def say_trained(report: ReportOfClasses) -> str:
     o = report.outcome
     parts = [f"{n} of {name_class(c)}"
              for n, c in zip(o.trained_by_class, o.classes, strict=False)]  # fmt: skip
+    if not parts:
+        return f"{say_hospitals(report)} samples; {UNKNOWN}. {LEFT}"
     return f"{say_hospitals(report)} samples: {list_names(parts)}. {LEFT}"
 
 

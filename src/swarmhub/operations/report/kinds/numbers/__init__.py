@@ -37,8 +37,9 @@ def compose(found: Reported, common: Mapping[str, Any]) -> ReportOfNumber:
     return ReportOfNumber(
         **common,
         outcome=PredictedNumber(
-            "continuous", column, f"'{plain(column, 60)}'", sum(found.class_rows),
-            str(found.outcome.get("unit", "")), *found.scale,
+            "continuous", column, f"'{plain(column, 60)}'",
+            found.trained if found.is_private else sum(found.class_rows),
+            str(found.outcome.get("unit", "")), *found.scale, found.is_private,
         ),
         swarm=measure_pooled(found, "swarm"),
         left_out=measure_pooled(found, "left-out"),
@@ -52,9 +53,10 @@ def list_limits(report: ReportOfNumber) -> list[str]:
     """Return the limits that the outcome brings."""
     o = report.outcome
     low, high = (say.say_value(o.mean + s * 2 * o.deviation, o.unit) for s in (-1, 1))
+    whose = "Usual values are" if o.is_declared else "Most training patients had values"
     return [
-        f"Most training patients had values from {low} to {high} (two standard deviations around "
-        "the mean): beyond, a prediction is an extrapolation.",
+        f"{whose} from {low} to {high} (two standard deviations around the mean): beyond, a "
+        "prediction is an extrapolation.",
         "It gives a single value, without an interval for the patient.",
         "Not evaluated in subgroups.",
     ]

@@ -14,6 +14,7 @@ class PredictedNumber(Predicted):
     unit: str = ""
     mean: float = 0.0
     deviation: float = 1.0
+    is_declared: bool = False  # both are those of the terms
 
 
 @dataclass(frozen=True)

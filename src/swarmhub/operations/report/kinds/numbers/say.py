@@ -58,6 +58,11 @@ def say_predicts(report: ReportOfNumber) -> str:
 def say_trained(report: ReportOfNumber) -> str:
     """Return the numbers of hospitals and patients in one sentence."""
     o = report.outcome
+    if o.is_declared:
+        return (
+            f"{say_hospitals(report)} patients; the terms declare a usual mean of "
+            f"{say_value(o.mean, o.unit)}. {LEFT}"
+        )
     return (
         f"{say_hospitals(report)} patients; their mean is {say_value(o.mean, o.unit)}, their "
         f"standard deviation {say_value(o.deviation, o.unit)}. {LEFT}"

@@ -1,0 +1,101 @@
+"""Checks of a hospital's data against features that the terms alone give (`data.known`), before any
+training: columns that it lacks, spells in another way or has beside them, and units.
+
+Nothing is compared with other hospitals: their statistics do not leave them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from swarmhub.data.cells import FLAG
+from swarmhub.data.check.merged import outliers
+from swarmhub.data.check.names import find_respelled, list_names, say_nearest
+from swarmhub.data.dataset import Dataset
+from swarmhub.data.design import NUMBER, Design
+from swarmhub.data.findings import Findings
+from swarmhub.data.known import REMEDY
+from swarmhub.errors import BadInput, plain
+
+APART = 2.0  # declared standard deviations between the declared mean and the median here
+LEAST = 10  # values
+
+
+def check_declared(dataset: Dataset, design: Design, found: Findings) -> None:
+    """Compare a dataset with the features of the terms, add what differs to `found`. Raises
+    BadInput if the dataset has none of the study's columns."""
+    needed, own = design.kinds, set(dataset.columns)
+    _refuse_other_spellings(dataset, needed, found)
+    lacking = [name for name in needed if name not in own]
+    if len(lacking) == len(needed):
+        raise BadInput(
+            f"None of the study's {len(needed)} columns ({list_names(needed)}) is in this table "
+            f"({list_names(own)}); name the columns as the study's terms do."
+        )
+    if lacking:
+        found.warn(
+            "missing columns",
+            f"This table lacks {len(lacking)} of the study's {len(needed)} columns, which count as "
+            f"missing in all its rows: {list_names(lacking)}"
+            f"{say_nearest(lacking, dataset.columns, needed)}.",
+            lacking[0],
+        )
+    _refuse_undeclared(dataset, needed, found)
+    for sentence in design.mismatched(dataset):
+        found.error("numbers or text", sentence)
+    for sentence in outliers(design, dataset):
+        found.say("far values", sentence)
+    check_units(dataset, design, found)
+
+
+def _refuse_other_spellings(dataset: Dataset, needed: dict[str, bool], found: Findings) -> None:
+    wrong = find_respelled(dataset.columns, needed)
+    if wrong:
+        pairs = ", ".join(f"'{plain(a, 60)}' for '{plain(b, 60)}'" for a, b in wrong[:6])
+        more = ", ..." if len(wrong) > 6 else ""
+        found.error(
+            "name of a column",
+            f"This table spells {len(wrong)} of the study's column names in another way ({pairs}"
+            f"{more}); write the study's names.",
+            wrong[0][0],
+        )
+
+
+def _refuse_undeclared(dataset: Dataset, needed: dict[str, bool], found: Findings) -> None:
+    """Report an error if a column that the study's blocks take has neither scale nor levels: a
+    hospital's own columns do not decide the features, and none is dropped in silence."""
+    beside = [n for n in dataset.columns if n not in needed]
+    flags = [n for n in beside if n.endswith(FLAG) and n.removesuffix(FLAG) in needed]
+    if flags:
+        said = f"Not used by the study, because its terms give them no scale: {list_names(flags)}."
+        found.say("unused columns", said, flags[0])
+    unknown = [name for name in beside if name not in flags]
+    if unknown:
+        found.error(
+            "columns without a scale",
+            f"The terms take the columns {list_names(unknown)}, but say neither scale nor levels "
+            f"of them, and a study with privacy.dp merges no statistics; {REMEDY}, and propose the "
+            "study anew; or take them out of this hospital's files.",
+            unknown[0],
+        )
+
+
+def check_units(dataset: Dataset, design: Design, found: Findings) -> None:
+    """Warn of columns whose median here is far from the declared mean."""
+    if dataset.is_sparse:
+        return
+    place = {name: k for k, name in enumerate(dataset.features)}
+    for k, source in enumerate(design.sources):
+        if source.kind != NUMBER or source.column not in place:
+            continue
+        values = dataset.x[:, place[source.column]]
+        values = values[~np.isnan(values)]
+        mean, sd = float(design.mean[k]), float(design.sd[k])
+        if len(values) >= LEAST and abs(float(np.median(values)) - mean) > APART * sd:
+            found.warn(
+                "unit",
+                f"Column '{plain(source.column, 60)}' has the median {np.median(values):.3g} here, "
+                f"and the study declares a mean of {mean:.3g} (sd {sd:.3g}); is the unit the same, "
+                "and is it transformed alike?",
+                source.column,
+            )
