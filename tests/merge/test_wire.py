@@ -14,18 +14,19 @@ from merge_oracles import merged, nearest_even, value_of
 
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.merge import NAMES, Rule, WeightedSource, check_contribution, merge_chunk
-from swarmhub.merge.audit import find_false_stretch
+from swarmhub.merge.audit import draw, find_false_stretch
 from swarmhub.merge.parameters import merge_parameters
 from swarmhub.merge.vectors import Buffer
 from swarmhub.merge.wire import (
     FORMATS,
+    WIRE_TIMES,
     Zeros,
     apply_change,
     encode_model,
     is_coded_format,
     wire_layout,
 )
-from swarmhub.params import CHUNK_BYTES, DTYPES, Layout, arrays_from, buffer_of, leaf_of
+from swarmhub.params import CHUNK_BYTES, DTYPES, Layout, Tensor, arrays_from, buffer_of, leaf_of
 
 finite = st.floats(-(2.0**100), 2.0**100, width=32)
 LARGE = 300_000  # float32 values: more than one chunk
@@ -222,3 +223,12 @@ def test_integers_are_sent_as_values_under_their_names():
     sent = encoded("int8", near(BASE, seed=1))
     at = wire.offsets[[t.name for t in wire.tensors].index("b.count")]
     assert np.frombuffer(sent, DTYPES["I64"], 4, at).tolist() == [7, -3, 1 << 40, 0]
+
+
+def test_an_audit_draws_as_many_stretches_as_of_the_model():
+    rng = np.random.default_rng(0)
+    layout = Layout.of([Tensor("x", "F32", (6_250_000,))])
+    for form in FORMATS:
+        wire = wire_layout(layout, form)
+        starts = draw(wire.nbytes, lambda n: int(rng.integers(n)), WIRE_TIMES[form])
+        assert len(starts) >= 381  # those of 25 MB

@@ -50,7 +50,14 @@ from swarmhub.merge.pieces import Source, WeightedSource, check_contribution
 from swarmhub.merge.rules import CHUNK_LOCAL, NAMES, NEEDS_BASE, TRIMMED, WEIGHTED, Rule
 from swarmhub.merge.sums import Limit, SumRule, check_summand, is_within, merge_sums, sum_chunk
 from swarmhub.merge.vectors import self_test
-from swarmhub.merge.wire import Zeros, apply_change, encode_model, is_coded_format, wire_layout
+from swarmhub.merge.wire import (
+    WIRE_TIMES,
+    Zeros,
+    apply_change,
+    encode_model,
+    is_coded_format,
+    wire_layout,
+)
 
 __all__ = [
     "CHUNK_LOCAL",
@@ -59,6 +66,7 @@ __all__ = [
     "STRETCH_BYTES",
     "TRIMMED",
     "WEIGHTED",
+    "WIRE_TIMES",
     "Limit",
     "Rule",
     "Source",

@@ -38,11 +38,11 @@ def count_stretches(nbytes: int) -> int:
     return max(MIN_STRETCHES, min(nbytes // STRETCH_BYTES // 256, MAX_STRETCHES))
 
 
-def draw(nbytes: int, below: Callable[[int], int]) -> tuple[int, ...]:
-    """Return starts (bytes, ascending, distinct) of stretches. `below(n)` is a secret choice of
-    0..n-1."""
+def draw(nbytes: int, below: Callable[[int], int], times: int = 1) -> tuple[int, ...]:
+    """Return starts (bytes, ascending, distinct) of stretches, as many as of a buffer of so many
+    times the bytes. `below(n)` is a secret choice of 0..n-1."""
     slots = -(-nbytes // STRETCH_BYTES)
-    wanted, drawn = min(count_stretches(nbytes), slots), set[int]()
+    wanted, drawn = min(count_stretches(times * nbytes), slots), set[int]()
     while len(drawn) < wanted:
         drawn.add(below(slots))
     return tuple(slot * STRETCH_BYTES for slot in sorted(drawn))

@@ -19,7 +19,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Protocol
 
 from swarmhub.errors import BadContribution, PeerError
-from swarmhub.merge import draw, find_false_excerpts
+from swarmhub.merge import WIRE_TIMES, draw, find_false_excerpts
 from swarmhub.params import Fingerprint
 from swarmhub.protocol.effects import Audit, RecomputeChunk
 from swarmhub.protocol.observations import (
@@ -93,7 +93,8 @@ async def audit_offer(
     starts: tuple[int, ...] = ()
     if not effect.full:
         offer = (effect.number, effect.revision, effect.digest)
-        starts = drawn.get(offer) or draw(nbytes, audit_io.below)
+        times = WIRE_TIMES[effect.changes.wire] if effect.changes else 1
+        starts = drawn.get(offer) or draw(nbytes, audit_io.below, times)
         drawn[offer] = starts
     absent = {s.member: s.digest for s in effect.shares if not audit_io.holds(s.digest)}
     answers = await audit_io.excerpts(absent, nbytes, starts) if absent else {}
