@@ -57,6 +57,10 @@ bench-links:
     python bench/shaped_links.py --nodes 4 --mb 1
     python bench/shaped_links.py --nodes 8 --mb 1
 
+# twenty rounds as hospitals have them, a fault in each (needs root, ip, tc and setpriv)
+hospitals seed="1":
+    python bench/hospitals.py --seed {{seed}}
+
 # kill -9 at every named moment of a round, again and again
 kill kills="1000":
     python bench/kill.py --kills {{kills}} --json

@@ -39,7 +39,7 @@ from masked import MaskedConsortium  # noqa: E402
 
 from swarmhub import codec  # noqa: E402
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
-from swarmhub.contract.envelope import read_transaction  # noqa: E402
+from swarmhub.contract.envelope import read_text, read_transaction, write_text  # noqa: E402
 from swarmhub.contract.events import with_name  # noqa: E402
 from swarmhub.contract.records import Privacy, StartModel  # noqa: E402
 from swarmhub.contract.round.masks import encode  # noqa: E402
@@ -52,6 +52,7 @@ from swarmhub.contract.transactions import (  # noqa: E402
     Finish,
     Invalid,
     Invite,
+    Key,
     Leave,
     Pause,
     Poke,
@@ -98,7 +99,7 @@ class Recorder(Consortium):
             "height": header.height,
             "time_ms": header.time_ms,
             "begun": self.step(begun.writes),
-            "txs": [t.decode() for t in committed.block.txs],
+            "txs": [write_text(t) for t in committed.block.txs],
             "results": [],
             "events": codec.to_json([with_name(event) for event in committed.events]),
             "app_hash": header.app_hash,
@@ -447,7 +448,7 @@ def masks() -> Recorder:
     """A false share is proven, a member asks for new keys; a masked sum is settled, and opened."""
     c = MaskedRecorder(4)
     c.begin(rounds=2)
-    c.refused("BadValue", 1, replace(c.key(1), pair="00" * 32))
+    c.refused("BadValue", 1, Key(HEART, replace(c.key(1).keys, pair="00" * 32)))
     c.send_keys(1, 2, 3, 4)
     body = c.dealing(2)
     c.refused("BadValue", 2, replace(body, dealing=body.dealing[:-4]))
@@ -504,7 +505,8 @@ def envelopes() -> Recorder:
     forged = c.write(2, Ready(HEART), sign=lambda m: "00" * 64)
     assert c.block(forged)[0].results[0].code == "BadValue"
     c.refused("NotAMember", key("stranger"), Poke(HEART))
-    for data in (b"{}", b"[", good + b" ", good.replace(b'"kind":"', b'"kind":"x')):
+    other = read_text(write_text(good).replace('"kind":"', '"kind":"x'))
+    for data in (b"{}", b"[", good + b" ", write_text(good).encode(), other):
         assert c.block(data)[0].results[0].code == "Malformed"
     several = [c.write(m, Ready(HEART)) for m in (2, 3)]
     c.block(*several, c.write(4, Leave()), c.write(4, Ready(HEART)))

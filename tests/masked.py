@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from builders import HEART, LAYOUT, MODEL_BYTES, Consortium
 
-from swarmhub.contract.records import DEALINGS, MaskedSum, Privacy
+from swarmhub.contract.records import DEALINGS, MaskedSum, Privacy, RoundKeys
 from swarmhub.contract.transactions import Complain, Deal, Key, Open, Rekey
 from swarmhub.protocol import mask_work as work
 from swarmhub.protocol.masking import get_dealt, make_keying
@@ -46,7 +47,11 @@ class MaskedConsortium(Consortium):
         r = self.round()
         keying = 0 if number else self.keying
         root = root_of(member, number or r.number, keying)
-        return Key(HEART, number or r.number, keying, *work.make_keys(root))
+        return Key(HEART, RoundKeys(number or r.number, *work.make_keys(root), keying))
+
+    def next_keys(self, member: int) -> RoundKeys:
+        """The keys that a member sends with its contribution, for the next round."""
+        return self.key(member, number=self.round().number + 1).keys
 
     def send_keys(self, *members: int) -> None:
         for member in members:
@@ -97,9 +102,40 @@ class MaskedConsortium(Consortium):
         while self.round().phase != phase:
             walk[self.round().phase]()
 
+    def walk_with_keys(self) -> None:
+        """Walk through a round in which all send keys for the next one."""
+        everyone = tuple(sorted(self.chain.active))
+        self.reach("COLLECTING", *everyone)
+        for member in everyone:
+            self.contribute(member, keys=self.next_keys(member))
+        self.reach("CONFIRMING", *everyone)
+        self.settle()
+
     @property
     def total(self) -> MaskedSum | None:
         return self.round().need_masks().total
+
+
+class CountedConsortium(MaskedConsortium):
+    """A masked study whose transactions are counted, in bytes by kind."""
+
+    written: Counter[str]
+
+    def write(self, who: Any, body: Any, **changes: Any) -> bytes:
+        data = super().write(who, body, **changes)
+        self.__dict__.setdefault("written", Counter())[body.KIND] += len(data)
+        return data
+
+
+def measure_round(members: int) -> dict[str, int]:
+    """The bytes of a masked round's transactions, by kind: all take part, and send the keys of the
+    next round with their contributions."""
+    c = CountedConsortium(members)
+    c.begin(rounds=4)
+    c.walk_with_keys()
+    c.written.clear()
+    c.walk_with_keys()
+    return {**c.written, "total": c.written.total()}
 
 
 def is_dealt(c: Consortium, member: int) -> bool:
@@ -112,4 +148,13 @@ def values(seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.random.default_rng(seed).normal(size=MODEL_BYTES // 4).astype(np.float32)
 
 
-__all__ = ["HEART", "LAYOUT", "MASKED", "MaskedConsortium", "is_dealt", "root_of", "values"]
+__all__ = [
+    "HEART",
+    "LAYOUT",
+    "MASKED",
+    "MaskedConsortium",
+    "is_dealt",
+    "measure_round",
+    "root_of",
+    "values",
+]

@@ -6,18 +6,19 @@ import dataclasses
 
 import pytest
 from builders import HEART, LAYOUT, Consortium, auc, digest
-from masked import MASKED, MaskedConsortium, is_dealt
+from masked import MASKED, MaskedConsortium, is_dealt, measure_round
 
 from swarmhub.contract.events import (
     FalseDealing,
     KeysAskedAgain,
+    KeysSent,
     Settled,
     StudySuspended,
     SumSettled,
 )
-from swarmhub.contract.records import Privacy
+from swarmhub.contract.records import Privacy, Stage, Until
 from swarmhub.contract.round.masks import compute_threshold
-from swarmhub.contract.transactions import Finish, Pause, Propose, Ready, Retract, Withdraw
+from swarmhub.contract.transactions import Finish, Key, Pause, Propose, Ready, Retract, Withdraw
 from swarmhub.protocol import LocalState, decide
 from swarmhub.protocol import mask_work as work
 from swarmhub.protocol.effects import MakeOpening
@@ -32,6 +33,14 @@ def begun(n: int = 4, **spec: object) -> MaskedConsortium:
 def at(phase: str, n: int = 4, **spec: object) -> MaskedConsortium:
     c = begun(n, **spec)
     c.reach(phase, *range(1, n + 1))
+    return c
+
+
+def initial(**spec: object) -> MaskedConsortium:
+    """A masked study whose initial round is open, with nobody ready."""
+    c = MaskedConsortium(4)
+    usual = {"rounds": 0 if "stages" in spec else 3}
+    c.start(**{"privacy": MASKED, "min_peers": 3} | usual | spec)
     return c
 
 
@@ -69,17 +78,101 @@ def test_early_keys_of_a_round_that_is_not_masked_are_refused():
     c.refused("StaleRound", 1, c.key(1, number=3))
 
 
-def test_keys_that_are_no_points_are_refused():
+BAD_KEYS = pytest.mark.parametrize("bad", ["00" * 32, "ff" * 32, "01" + "00" * 31, "xyz"])
+
+
+@BAD_KEYS
+def test_keys_that_are_no_points_are_refused(bad):
     c = begun()
-    for bad in ("00" * 32, "ff" * 32, "01" + "00" * 31, "xyz"):
-        c.refused("BadValue", 1, dataclasses.replace(c.key(1), pair=bad))
-        c.refused("BadValue", 1, dataclasses.replace(c.key(1), seal=bad))
+    c.refused("BadValue", 1, Key(HEART, dataclasses.replace(c.key(1).keys, pair=bad)))
+    c.refused("BadValue", 1, Key(HEART, dataclasses.replace(c.key(1).keys, seal=bad)))
+
+
+@BAD_KEYS
+def test_bad_keys_are_refused_on_whatever_they_ride(bad):
+    c = at("COLLECTING")
+    keys = dataclasses.replace(c.next_keys(1), pair=bad)
+    c.refused("BadValue", 1, c.contribution(1, keys=keys))
+    fresh = initial()
+    keys = dataclasses.replace(fresh.next_keys(1), seal=bad)
+    fresh.refused("BadValue", 1, Ready(HEART, keys))
 
 
 def test_a_member_sends_keys_once():
     c = begun()
     c.send_keys(1)
     c.refused("AlreadyDone", 1, c.key(1))
+
+
+def test_keys_of_the_first_masked_round_ride_on_ready():
+    c = initial()
+    for member in (1, 2, 3, 4):
+        c.ok(member, Ready(HEART, c.next_keys(member)))
+    c.settle()
+    assert (c.round().number, c.round().phase) == (2, "DEALING")
+
+
+def test_keys_of_the_next_round_ride_on_contributions():
+    c = begun()
+    c.walk_with_keys()
+    assert (c.round().number, c.round().phase) == (3, "DEALING")
+    assert [e.number for e in c.happened(KeysSent)] == [2] * 4 + [3] * 4
+
+
+def test_ready_with_keys_joins_a_round_that_waits_for_keys():
+    c = begun(min_peers=3)
+    c.idle()
+    keying = c.key(4).keys
+    c.ok(4, Withdraw(HEART))
+    c.enrol(4)
+    c.send_keys(1, 2)
+    c.ok(4, Ready(HEART, keying))
+    c.send_keys(3)
+    assert (c.round().phase, c.round().roster) == ("DEALING", (1, 2, 3, 4))
+
+
+def test_keys_of_another_round_are_refused_with_what_brings_them():
+    c = at("COLLECTING")
+    for changes in ({"number": 2}, {"number": 4}, {"keying": 1}):
+        keys = dataclasses.replace(c.next_keys(1), **changes)
+        c.refused("StaleRound", 1, c.contribution(1, keys=keys))
+    c.contribute(1)  # it may go without
+    last = at("COLLECTING", rounds=1)
+    last.refused("StaleRound", 1, last.contribution(1, keys=last.next_keys(1)))
+
+
+def test_keys_may_come_again_but_not_others():
+    c = at("COLLECTING")
+    c.contribute(1, keys=c.next_keys(1))
+    c.ok(1, Retract(c.ref()))
+    c.refused("AlreadyDone", 1, c.contribution(1, keys=c.next_keys(2)))
+    c.contribute(1, keys=c.next_keys(1))
+    c.refused("AlreadyDone", 1, c.key(1, number=3))
+
+
+def test_keys_are_forgotten_with_a_round_that_needed_none():
+    sums = Stage("count", "sum", 2, until=Until("gap", 1))
+    stages = (Stage("start", "initial"), sums, Stage("train", "train", 2))
+    c = initial(stages=stages)
+    c.ready(1, 2, 3, 4)
+    c.settle()
+    c.contribute(1, keys=c.next_keys(1))  # the next round is masked if the sums have met their test
+    c.contribute(2, 3, 4)
+    for number in (2, 3):
+        assert c.round().number == number
+        c.settle()
+        c.contribute(1, 2, 3, 4) if number == 2 else None
+    assert (c.round().number, c.round().phase) == (4, "KEYING")
+    assert not [p for p in c.state.values if p.startswith("masks/")]
+
+
+@pytest.mark.parametrize(("n", "most"), [(4, 8_300), (7, 17_400), (16, 62_800)])
+def test_the_bytes_of_a_masked_round_have_a_bound(n, most):
+    written = measure_round(n)
+    assert written["total"] <= most, written
+    assert set(written) == {
+        "round.deal", "round.contribute", "round.settle", "round.open", "total",
+    }  # fmt: skip
 
 
 def test_who_is_late_with_keys_takes_part_later():

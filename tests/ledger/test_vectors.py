@@ -14,6 +14,7 @@ from ledger_tools import DRIVERS, WAIT_S, Clock, opened
 
 from swarmhub import codec
 from swarmhub.contract import State
+from swarmhub.contract.envelope import read_text
 from swarmhub.contract.events import with_name
 from swarmhub.contract.records import Genesis
 from swarmhub.contract.transactions import BODIES
@@ -98,13 +99,13 @@ def test_a_driver_replays_a_vector(driver, path, tmp_path):
             assert ledger.state.app_hash.hex() == vector["founded"]["app_hash"]
             for block in blocks:
                 clock.now_ms = block["time_ms"]
-                submissions = [await ledger.submit(tx.encode()) for tx in block["txs"]]
+                submissions = [await ledger.submit(read_text(tx)) for tx in block["txs"]]
                 for submission in submissions:
                     await submission.result(WAIT_S)
             for block in vector["blocks"]:
                 if [r["code"] for r in block["results"]] == ["Malformed"]:
                     with pytest.raises(Malformed):
-                        await ledger.submit(block["txs"][0].encode())
+                        await ledger.submit(read_text(block["txs"][0]))
             await ledger.blocks(0, 1)  # when the last block's follower is made, too
             return made, dict(ledger.state.values)
 

@@ -6,7 +6,7 @@ import pytest
 from builders import HEART, Consortium, initialised
 
 from swarmhub.contract.transactions import Amend, Approve, Leave, Pause, Refuse, Withdraw
-from swarmhub.node.waits import find_wait
+from swarmhub.node.waits import find_absent, find_wait
 from swarmhub.words import say_age
 
 DAY_MS = 86_400_000
@@ -41,6 +41,31 @@ def test_the_grace_is_said_with_its_rest():
     c.idle(1000)
     assert "in 5" in said(c)
     assert said(c).endswith("s the round goes on without them")
+
+
+def absent(c):
+    return [m.said for m in find_absent(c.state, HEART, c.now_ms)]
+
+
+def test_a_round_says_without_whom_it_goes_on():
+    c = initialised(4, min_peers=3, rounds=4, quorum_grace_ms=1000)
+    c.contribute(1, 2, 3)
+    assert absent(c) == []  # it is still waited for
+    c.idle(5000)
+    assert c.round().phase == "MERGING"
+    assert absent(c) == ["h4: has not contributed yet"]
+    c.settle()
+    assert absent(c) == ["h4: has not contributed yet"]  # nor is it waited for in the next one
+    c.ready(4)
+    assert absent(c) == []
+
+
+def test_who_comes_when_the_round_merges_is_ready_for_the_next():
+    c = initialised(4, min_peers=3, rounds=4, quorum_grace_ms=1000)
+    c.contribute(1, 2, 3)
+    c.idle(5000)
+    c.ready(4)
+    assert absent(c) == ["h4: has not contributed yet; ready for the next round"]
 
 
 def test_an_open_round_waits_for_who_is_not_ready():

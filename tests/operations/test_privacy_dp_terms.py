@@ -133,8 +133,8 @@ def test_each_mode_takes_the_place_of_another(mode, before):
 
 def test_a_choice_changes_the_numbers_that_it_names():
     text = choose_privacy(HEAD, "dp", Numbers(epsilon="2", delta="1e-7"))
-    found = parse_spec(text, "the terms").privacy.dp
-    assert (found.epsilon_millionths, found.delta_trillionths) == (2_000_000, 100_000)
+    budget = parse_spec(text, "the terms").privacy.dp
+    assert (budget.epsilon_millionths, budget.delta_trillionths) == (2_000_000, 100_000)
     text = choose_privacy(HEAD + FULL, "masked,dp", Numbers(patient_clip="0.5"))
     found = parse_spec(text, "the terms").privacy
     assert found == replace(read(FULL), dp=replace(read(FULL).dp, clip_millionths=500_000))

@@ -146,7 +146,7 @@ def test_words_say_what_is_hidden_and_what_is_not():
     assert "no hospital's own part, unless two or more of them show" in said["privacy"]
     assert "at least 3 hospitals" in said["privacy"]
     assert "more than 2.5 in a round" in said["privacy"]
-    for words in ("statistics", "number of training rows", "evaluation", "every merged model"):
+    for words in ("statistics", "number of training rows", "every sum", "every merged model"):
         assert words in said["not hidden"]
     assert "contribution of each" in " ".join(s for _, s in say_privacy(Privacy(True)))
     said = dict(say_privacy(Privacy(True, 3)))

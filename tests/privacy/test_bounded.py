@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from swarmhub.errors import MaskError
 from swarmhub.merge import WeightedSource
 from swarmhub.merge.modular import merge_modular
+from swarmhub.merge.sums import Limit, SumRule
 from swarmhub.merge.vectors import Buffer
 from swarmhub.params import buffer_of
-from swarmhub.privacy import Mask, mask_arrays, need_bound, unmask_arrays
+from swarmhub.privacy import Mask, MaskedSums, mask_arrays, need_bound, unmask_arrays
 
 BOUND = 2**53
 SEED, PAIR = Mask(b"s" * 32, True), Mask(b"p" * 32, True)
@@ -29,6 +30,12 @@ def joined(chunks) -> Buffer:
     return Buffer(b"".join(bytes(c) for c in chunks))
 
 
+def opened(sums, masks, total) -> tuple[bytes, list[str]]:
+    """The settled buffer, and the names of false arrays."""
+    parts = list(unmask_arrays(sums, masks, total))
+    return b"".join(bytes(c) for c, _ in parts), sorted({n for _, names in parts for n in names})
+
+
 @given(st.lists(st.tuples(counts, counts, counts), min_size=2, max_size=2))
 def test_sums_are_exact_and_masks_cancel(members):
     sources, masks = [], ((SEED, PAIR), (PAIR.inverse(),))
@@ -36,7 +43,8 @@ def test_sums_are_exact_and_masks_cancel(members):
         layout, data = stored([x, y], [z])
         sources.append(WeightedSource(i, 1, joined(mask_arrays(layout, BOUND, own, data))))
     total = joined(merge_modular(layout, sources))
-    found = joined(unmask_arrays(layout, 2 * BOUND, [SEED.inverse()], total)).data
+    found, false = opened(MaskedSums(layout, 2, SumRule()), [SEED.inverse()], total)
+    assert not false
     sums = [sum(column) for column in zip(*members, strict=True)]
     assert np.frombuffer(found, "<i8", 2).tolist() == sums[:2]
     assert np.frombuffer(found, "<i8", 1, 64).tolist() == sums[2:]
@@ -56,11 +64,26 @@ def test_a_value_beyond_the_bound_is_refused(value):
         list(mask_arrays(layout, 9, [SEED], data))
 
 
-def test_a_sum_that_was_not_unmasked_is_refused():
-    layout, data = stored([1] * 8)
-    total = joined(mask_arrays(layout, 9, [SEED], data))
-    with pytest.raises(MaskError, match="in a masked sum"):
-        list(unmask_arrays(layout, 36, [], total))
+RULE = SumRule(agreed=("a1",), limits=(Limit("a0", 0, 9),))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "settled", "names"),
+    [
+        ([18, 0], [14], [18, 0, 7], []),  # two members: 0 to 9 each, and both have sent 7
+        ([19, -1], [14], [18, 0, 7], ["a0"]),
+        ([2**62, -(2**63)], [14], [18, 0, 7], ["a0"]),
+        ([1, 2], [15], [1, 2, 7], ["a1"]),
+        ([1, 2], [-3], [1, 2, -2], ["a1"]),
+        ([99, 2], [2**63 - 1], [18, 2, 2**53], ["a0", "a1"]),
+    ],
+)
+def test_a_sum_that_cannot_be_true_is_cut_and_named(first, second, settled, names):
+    layout, data = stored(first, second)
+    found, false = opened(MaskedSums(layout, 2, RULE), [], data)
+    whole = np.frombuffer(found, "<i8")
+    assert [*whole[:2], whole[8]] == settled
+    assert false == names
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.int32])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from builders import HEART, MODEL_BYTES, digest, initialised
-from test_decision import drawn_first, settlements
 
 from swarmhub.contract.records import Stage
-from swarmhub.contract.transactions import Computed
+from swarmhub.contract.round.election import get_auditors
+from swarmhub.contract.transactions import Computed, Settle
 from swarmhub.errors import BadContribution
 from swarmhub.protocol import (
     ApplyChange,
@@ -24,6 +24,7 @@ from swarmhub.protocol import (
     ReceiptCame,
     SendReceipt,
     Signed,
+    Submit,
     Sync,
     Synced,
     compute_kept,
@@ -57,6 +58,18 @@ def settled():
 def wished(c, local, kind):
     """The effects of one kind that a node wants now."""
     return [w for w in decide(c.state, local, c.now_ms) if isinstance(w, kind)]
+
+
+def settlements(c, local):
+    """The settlements that a leader wants to submit."""
+    bodies = [w.body for w in wished(c, local, Submit)]
+    return [body for body in bodies if isinstance(body, Settle)]
+
+
+def drawn_first(c):
+    """The followers, of whom those that are drawn come first."""
+    drawn = get_auditors(c.round(), len(c.study().enrolled))
+    return [*drawn, *(m for m in c.followers() if m not in drawn)]
 
 
 def leading(c):

@@ -205,13 +205,9 @@ def test_an_option_that_cannot_be_is_refused(options, expected):
 
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_a_masked_study_has_a_model_that_can_be_masked(kind):
-    assert plan.get_model(plan.complete(terms(kind, masked=True))) == "fedavg"
-    assert list_maskable(kind) == ["fedavg", "deep", "cnn"]
-    with pytest.raises(BadInput, match="the model fedavg or deep or cnn in a masked study, got"):
-        plan.complete(terms(kind, masked=True, model="logistic"))
-
-
-def test_times_to_an_event_cannot_be_masked_yet():
-    for options in ({}, {"model": "cox"}):
-        with pytest.raises(BadInput, match="no model of it can be masked yet"):
-            plan.complete(terms("time_to_event", masked=True, **options))
+    assert plan.get_model(plan.complete(terms(kind, masked=True))) == "logistic"
+    elastic = [] if kind == "classes" else ["elastic_net"]
+    assert list_maskable(kind) == ["logistic", *elastic, "trees", "fedavg", "deep", "cnn"]
+    words = "in a masked study, got 'mlp'" if kind == "binary" else f"for the outcome '{kind}'"
+    with pytest.raises(BadInput, match=words):
+        plan.complete(terms(kind, masked=True, model="mlp"))

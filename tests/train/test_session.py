@@ -15,8 +15,8 @@ from swarmhub.train.notices import Notices
 class Node:
     """Answers as a node's door does; keeps what it is asked."""
 
-    def __init__(self, tasks, spec=None):
-        self.tasks, self.asked = list(tasks), []
+    def __init__(self, tasks, spec=None, restarts=0):
+        self.tasks, self.asked, self.restarts = list(tasks), [], restarts
         self.spec = spec or Spec("s", 2, 2)
 
     def post(self, path, body):
@@ -24,10 +24,16 @@ class Node:
         if path.endswith("attach"):
             return {"fence": 1, "spec": codec.to_json(self.spec), "samples": 100,
                     "member": 1, "enrolled": [1, 2]}  # fmt: skip
-        found = self.tasks.pop(0) if path.endswith("next") else {"state": "taken"}
+        found = self.tasks.pop(0) if path.endswith("next") else self.take()
         if isinstance(found, Exception):
             raise found
         return found
+
+    def take(self):
+        if self.restarts:
+            self.restarts -= 1
+            return FenceError("unknown")
+        return {"state": "taken"}
 
     def close(self):
         pass
@@ -41,8 +47,8 @@ def play(tmp_path):
     """Run a trainer over a list of tasks; gives (its swarm, what the node heard, what was said)."""
     (tmp_path / "run").mkdir()
 
-    def run(tasks, model, train=lambda turn: turn.report(samples=10), evaluate=None, spec=None):
-        node, said = Node(tasks, spec), []
+    def run(tasks, model, train=lambda turn: turn.report(samples=10), evaluate=None, **more):
+        node, said = Node(tasks, **more), []
         with Swarm("s", tmp_path, None, node, Notices(said.append, lambda: 0.0)) as swarm:
             for turn in swarm.rounds(model, evaluate):
                 train(turn)
@@ -121,6 +127,33 @@ def test_an_answer_that_is_refused_later_ends_the_trainer(play, base, tmp_path):
 def test_a_node_that_knows_no_fence_is_attached_to_again(play, base):
     _, node, _ = play([FenceError("another trainer"), over(base)], {"w": np.zeros(2)})
     assert [what for what, _ in node.asked] == ["attach", "next", "attach", "next"]
+
+
+def trained_over_a_restart(play, base, tmp_path, then):
+    """How often a round is trained, and the answers, if the node restarts before the answer."""
+    turns = []
+
+    def train(turn):
+        turns.append(turn.number)
+        turn.report(samples=10)
+
+    given = [task(base, tmp_path), then, over(base)]
+    _, node, _ = play(given, {"w": np.zeros(2)}, train, restarts=1)
+    return turns, [(a["number"], a["path"]) for a in node.answers()]
+
+
+def test_a_training_over_which_the_node_restarts_is_not_lost(play, base, tmp_path):
+    new = tmp_path / "new"
+    again = task(base, tmp_path, drop=str(new))
+    turns, answers = trained_over_a_restart(play, base, tmp_path, again)
+    assert turns == [1]
+    assert answers == [(2, str(tmp_path / "drop")), (2, str(new))]
+    assert new.read_bytes() == (tmp_path / "drop").read_bytes() != b""
+
+
+def test_an_answer_to_a_round_that_went_on_meanwhile_is_late(play, base, tmp_path):
+    turns, answers = trained_over_a_restart(play, base, tmp_path, {"state": "waiting"})
+    assert (turns, len(answers)) == ([1], 1)
 
 
 def test_a_refusal_that_speaks_of_attaching_is_no_fence(play):

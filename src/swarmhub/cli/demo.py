@@ -48,9 +48,7 @@ def demo(
             help="Rounds of training at most; default: 20, with noise 10, with --kill-leader 30.",
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="A recipe, as in the terms; default: logistic, masked fedavg.")
-    ] = "",
+    model: Annotated[str, typer.Option(help="A recipe, as in the terms; default: logistic.")] = "",
     privacy: Annotated[
         str,
         typer.Option(

@@ -72,6 +72,8 @@ def _show_studies(studies: list[dict[str, Any]]) -> None:
     for s in studies:
         if s.get("waits"):
             print(f"{s['study']}: {s['waits']}")
+        for absent in s.get("absent", []):
+            print(f"{s['study']}: the round goes on without {absent['said']}")
 
 
 def _show_links(found: dict[str, Any]) -> None:

@@ -74,7 +74,8 @@ def new(
     outcome: Annotated[str, typer.Option(help="The outcome's column; default: guessed.")] = "",
     name: Annotated[str, typer.Option(help="The study's name; default: like the file.")] = "",
     privacy: Annotated[
-        str, typer.Option(help="plain, masked, dp (noise), or masked,dp: of training rounds.")
+        str,
+        typer.Option(help="plain, masked (sums and training), dp (noise), or masked,dp."),
     ] = "plain",
     separator: SeparatorOption = "",
     decimal: DecimalOption = "",

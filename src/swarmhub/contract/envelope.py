@@ -1,8 +1,8 @@
 """The signed envelope around an act.
 
-A transaction on the wire is canonical JSON:
-`{"body", "chain", "expires_ms", "kind", "signature", "signer"}`; the signature is over the
-canonical bytes of the rest. Its id is the digest of those signed bytes.
+A transaction is canonical JSON: `{"body", "chain", "expires_ms", "kind", "signature", "signer"}`;
+the signature is over the canonical bytes of the rest. Its id is the digest of those signed bytes.
+On the wire and in a block it has its compact form (see `compact`), in other texts its JSON.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmhub import codec
+from swarmhub.contract.compact import expand, shrink
 from swarmhub.contract.transactions import BODIES, Body
 from swarmhub.errors import Malformed
 from swarmhub.types import Digest, PublicKey, Signature
 
 MAX_TX_BYTES = 256 * 1024
+HEX, PLAIN = "hex:", "plain:"  # before bytes that are no transaction: that begins with a brace
 MAX_REMEMBERED_BYTES = 8 * 1024  # so what is remembered stays below some 3 MB
 
 
@@ -46,7 +48,7 @@ def write_transaction(
         "kind": body.KIND,
         "signer": signer,
     }
-    return codec.encode({**envelope, "signature": sign(codec.encode(envelope))})
+    return shrink(codec.encode({**envelope, "signature": sign(codec.encode(envelope))}))
 
 
 def read_transaction(data: bytes) -> Transaction:
@@ -60,7 +62,8 @@ def _read_again(data: bytes) -> Transaction:
 
 
 def _read(data: bytes) -> Transaction:
-    envelope = codec.parse(data, MAX_TX_BYTES)
+    text = expand(data, MAX_TX_BYTES)
+    envelope = codec.parse(text, MAX_TX_BYTES)
     expected = {"body", "chain", "expires_ms", "kind", "signature", "signer"}
     if not isinstance(envelope, dict) or set(envelope) != expected:
         raise Malformed(f"A transaction has exactly the keys {', '.join(sorted(expected))}.")
@@ -73,14 +76,14 @@ def _read(data: bytes) -> Transaction:
     if kind not in BODIES:
         raise Malformed(f"Unknown kind of transaction {kind[:60]!r}.")
     body = codec.from_json(BODIES[kind], envelope["body"])
-    if codec.encode({**envelope, "body": body}) != data:
+    if codec.encode({**envelope, "body": body}) != text:
         raise Malformed(
             "A transaction is in canonical form (sorted keys, no spaces, no field at its default)."
         )
     signature, signer = envelope["signature"], codec.encode(envelope["signer"])
     # canonical: the keys are in order, so the signature stands before the signer, at the end
     end = b'"signer":' + signer + b"}"
-    signed = data[: -len(b'"signature":' + codec.encode(signature) + b"," + end)] + end
+    signed = text[: -len(b'"signature":' + codec.encode(signature) + b"," + end)] + end
     return Transaction(
         kind=kind,
         body=body,
@@ -91,3 +94,29 @@ def _read(data: bytes) -> Transaction:
         id=codec.digest(b"swarmhub/tx/1", signed),
         signed=signed,
     )
+
+
+def write_text(data: bytes) -> str:
+    """Return bytes as a text from which they can be had again: the JSON of a transaction."""
+    try:
+        text = expand(data, MAX_TX_BYTES).decode()
+        if text.startswith("{"):
+            return text
+    except (Malformed, UnicodeDecodeError):
+        pass
+    try:
+        return PLAIN + data.decode()
+    except UnicodeDecodeError:
+        return HEX + data.hex()
+
+
+def read_text(text: str) -> bytes:
+    """Return the bytes of a text that `write_text` has made. Raises Malformed for another."""
+    try:
+        if text.startswith(HEX):
+            return bytes.fromhex(text.removeprefix(HEX))
+        if text.startswith(PLAIN):
+            return text.removeprefix(PLAIN).encode()
+        return shrink(text.encode())
+    except ValueError:
+        raise Malformed("Expected a transaction as JSON, or bytes as hex.") from None

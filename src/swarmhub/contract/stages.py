@@ -36,10 +36,11 @@ def get_stages(spec: Spec) -> tuple[Stage, ...]:
 
 
 def make_usual_stages(spec: Spec) -> tuple[Stage, ...]:
-    """Return the stages for which `rounds`, `statistics` and `merge` stand. With a privacy budget
-    no metrics leave a hospital, so there is no evaluation."""
+    """Return the stages for which `rounds`, `statistics` and `merge` stand. With masks or a
+    privacy budget no metrics leave a hospital, so there is no evaluation."""
     first = (Stage("statistics", DESCRIBE),) if spec.statistics else ()
-    last = (Stage("evaluation", EVALUATE),) if spec.privacy.dp is None else ()
+    is_open = not spec.privacy.masked and spec.privacy.dp is None
+    last = (Stage("evaluation", EVALUATE),) if is_open else ()
     training = Stage("training", TRAIN, spec.rounds, spec.merge)
     return (*first, Stage("initial", INITIAL), training, *last)
 
@@ -159,9 +160,11 @@ def check_arrays(where: str, stage: Stage) -> None:
     for name in (*(b.array for b in stage.bounds), *stage.agreed, *until):
         if not 0 < len(name) <= MAX_ARRAY_NAME:
             raise BadValue(f"{where}array", f"a name of 1 to {MAX_ARRAY_NAME} letters", name)
-    names = (*(b.array for b in stage.bounds), *stage.agreed)
-    if len(names) > MAX_ARRAYS or len({*names}) < len(names):
-        raise BadValue(f"{where}bounds", f"at most {MAX_ARRAYS} arrays, each named once", names)
+    bounded = [b.array for b in stage.bounds]  # an array may be agreed and have bounds
+    names, twice = [*bounded, *stage.agreed], len({*bounded}) < len(bounded)
+    if len(names) > MAX_ARRAYS or twice or len({*stage.agreed}) < len(stage.agreed):
+        expected = f"at most {MAX_ARRAYS} arrays, each named once in bounds and once in agreed"
+        raise BadValue(f"{where}bounds", expected, names)
     for fault in find_faults(stage):
         raise BadValue(f"{where}bounds", *fault)
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from swarmhub import codec, merkle
-from swarmhub.contract.records import Card, Evaluation, Provenance, Receipt, RoundRef, Spec
+from swarmhub.contract.records import (
+    Card,
+    Evaluation,
+    Provenance,
+    Receipt,
+    RoundKeys,
+    RoundRef,
+    Spec,
+)
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
 
@@ -199,17 +207,20 @@ class Release:
 
 @dataclass(frozen=True)
 class Ready:
-    """Announce that a trainer is attached at the signer's node."""
+    """Announce that a trainer is attached at the signer's node; with keys for the masks of the
+    round that it can take part in, if that is masked."""
 
     KIND: ClassVar[str] = "round.ready"
     study: str
+    keys: RoundKeys | None = None
 
 
 @dataclass(frozen=True)
 class Contribute:
     """Contribute the signer's parameters (statistics, metrics) to one round. Their digest follows
     from the root of their hash tree with length and layout, so it always belongs to a buffer of
-    that form. In an evaluation round there are metrics only: the three are empty."""
+    that form. In an evaluation round there are metrics only: the three are empty. `keys` are those
+    for the masks of the next round."""
 
     KIND: ClassVar[str] = "round.contribute"
     ref: RoundRef
@@ -221,6 +232,7 @@ class Contribute:
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
+    keys: RoundKeys | None = None
 
     @property
     def digest(self) -> Digest:
@@ -315,14 +327,12 @@ class Recompute:
 
 @dataclass(frozen=True)
 class Key:
-    """Send the signer's public keys for the masks of a round: of the open one, or of the next."""
+    """Send the signer's public keys for the masks of a round, if they came neither with its last
+    contribution nor with `round.ready`."""
 
     KIND: ClassVar[str] = "round.key"
     study: str
-    number: int
-    keying: int  # the revision in which they are asked for; 0 for the next round
-    pair: str  # X25519 public keys, 64 hex digits
-    seal: str
+    keys: RoundKeys
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from swarmhub.contract.records import Spec
 from swarmhub.contract.round.masks import compute_least_set
 from swarmhub.home.home import Home
-from swarmhub.node.sent import MASKED
+from swarmhub.node.sent import MASKED, MASKED_SUMS
 from swarmhub.operations.budgets import StudyBudget, say_reached
 from swarmhub.operations.sent import read_sent
 from swarmhub.recipes.site import RECORD_FILE
@@ -73,16 +73,15 @@ def read_own(home: Home, spec: Spec) -> float | None:
 def say_hidden(spec: Spec, homes: Sequence[Home]) -> tuple[str, ...]:
     """Return what nobody saw of a hospital under masks, and what everybody did."""
     entries = [entry for home in homes for entry in read_sent(home, spec.name)]
-    masked = {e.what for e in entries if e.kind == MASKED}
-    nbytes = sum(e.nbytes for e in entries if e.kind == MASKED)
-    plain = sum(e.kind == "parameters" for e in entries)
+    hidden = [e for e in entries if e.kind in (MASKED, MASKED_SUMS)]
+    masked, nbytes = {e.what for e in hidden}, sum(e.nbytes for e in hidden)
+    plain = sum(e.kind in ("parameters", "sums", "counts") for e in entries)
     least, together = compute_least_set(spec.privacy.colluders), spec.privacy.colluders + 1
     return (
-        f"hidden: what each hospital trained. {len(masked)} contributions left under masks "
-        f"({say_bytes(nbytes)}), {plain or 'none'} in plain; each model is the mean of at least "
-        f"{least} hospitals, and nobody can take one out of it unless {together} others show all "
-        "they have.",
-        "not hidden: statistics of each hospital's table, its rows, the evaluation of the last "
-        "model at each hospital, every merged model; two rounds of which one hospital missed one "
-        "tell something of it.",
+        "hidden: what each hospital trained, added up and counted. "
+        f"{len(masked)} contributions left under masks ({say_bytes(nbytes)}), {plain or 'none'} in "
+        f"plain; each sum is of at least {least} hospitals, and nobody can take one out of it "
+        f"unless {together} others show all they have.",
+        "not hidden: statistics of each hospital's table, its rows, the sums, every merged model; "
+        "two rounds of which one hospital missed one tell something of it.",
     )

@@ -57,6 +57,7 @@ ROTATED = (
     "The member '{name}' has other keys than this home: they were rotated elsewhere, or this home "
     "is an old copy. Go on with the home that has them, or restore its backup."
 )
+RENEWS = "This hospital's keys have been replaced; its node is about to start again with them."
 STRANGER = (
     "The ledger has neither a member nor an open application with this home's keys. Ask a member "
     "for an invitation."

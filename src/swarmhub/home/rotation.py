@@ -77,6 +77,14 @@ def is_rotating(home: Home) -> bool:
     return any(next_to(home.key_path(name)).exists() for name in ROTATABLE)
 
 
+def is_renewing(home: Home, state: Reader) -> bool:
+    """Whether the ledger has new keys of this home already: its node is about to start again with
+    them, and until then the keys in use are no member's."""
+    with contextlib.suppress(HomeError):
+        return is_rotating(home) and bool(find_new_keys(home, state))
+    return False
+
+
 def keys_changed_ns(home: Home) -> int:
     """Return the modification time of the folder of keys: a cheap sign that `is_rotating` may
     differ. 0 if the folder cannot be read."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from swarmhub import codec, contract, keys
 from swarmhub.contract.deadlines import is_waiting
-from swarmhub.contract.envelope import Transaction, read_transaction
+from swarmhub.contract.envelope import Transaction, read_text, read_transaction, write_text
 from swarmhub.contract.events import Event, with_name
 from swarmhub.contract.records import Genesis, get_member_of_key, read_genesis_json
 from swarmhub.contract.refusals import Refusal
@@ -28,6 +28,7 @@ from swarmhub.types import BLOCK_DOMAIN, Digest, PublicKey, Signature
 
 MAX_BLOCK_TXS = 1000
 MAX_BLOCK_BYTES = 8 << 20
+MAX_ROW = 4 * MAX_BLOCK_BYTES  # texts twice as long as their compact form, as text within text
 MAX_GENESIS_BYTES = 48 << 20  # it may contain the state of another chain, as text within text
 
 
@@ -306,7 +307,7 @@ def has_contents(
 
 def pack_txs(txs: Sequence[bytes]) -> bytes:
     """Return transactions as one JSON array of texts, readable in any SQLite browser."""
-    return json.dumps([t.decode("utf-8", "surrogateescape") for t in txs]).encode()
+    return json.dumps([write_text(t) for t in txs]).encode()
 
 
 def unpack_txs(data: bytes) -> tuple[bytes, ...]:
@@ -315,7 +316,7 @@ def unpack_txs(data: bytes) -> tuple[bytes, ...]:
         texts = json.loads(data)
         if not isinstance(texts, list):
             raise ValueError("no list")
-        return tuple(t.encode("utf-8", "surrogateescape") for t in texts)
+        return tuple(map(read_text, texts))
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise Malformed("The block's transactions do not parse.") from None
 
@@ -323,7 +324,7 @@ def unpack_txs(data: bytes) -> tuple[bytes, ...]:
 def unpack_block(header: object, signature: object, txs: object) -> Block:
     """Return a block from the columns of its row. Raises Malformed if they do not hold one."""
     size = len(txs) if isinstance(txs, str) else 0
-    if not size or size > 2 * MAX_BLOCK_BYTES or not isinstance(header, str):
+    if not size or size > MAX_ROW or not isinstance(header, str):
         raise Malformed("its row is not a block")
     assert isinstance(txs, str)
     return Block(

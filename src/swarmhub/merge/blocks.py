@@ -63,7 +63,12 @@ class Scratch:
     def widened(self, stored: Sequence[Array], dtype: str) -> list[Float64s]:
         """Return the stored rows (N, P) as float64, in scratch memory until the next call."""
         rows: list[Float64s] = []
-        for row, values in zip(self._rows, stored, strict=True):
-            rows.append(row[: values.size * values_of(dtype)])
+        for i, values in enumerate(stored):
+            rows.append(self.row(i, values.size * values_of(dtype)))
             widen(values, dtype, rows[-1])
         return rows
+
+    def row(self, index: int, size: int) -> Float64s:
+        """Return a row (P,) of scratch memory."""
+        row: Float64s = self._rows[index, :size]
+        return row

@@ -217,7 +217,7 @@ class EffectRunner:
             blobs = self._services.blobs
             made = await asyncio.to_thread(work.merge, blobs, effect, is_wanted)
             met = effect.stage.until is not None and await asyncio.to_thread(
-                recompute.is_met, blobs, effect.stage, made.digest, effect.changes
+                recompute.is_merge_met, blobs, effect, made.digest
             )
         except work.Unwanted as reason:
             log.info("round %d: %s", effect.number, reason)

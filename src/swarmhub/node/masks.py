@@ -13,7 +13,14 @@ from swarmhub.node import work
 from swarmhub.node.position import Position
 from swarmhub.node.services import Services
 from swarmhub.node.vault import Vault
-from swarmhub.protocol import LocalState, MergeDone, Observation, OwnMasked, offer_message
+from swarmhub.protocol import (
+    LocalState,
+    MergeDone,
+    Observation,
+    OwnMasked,
+    offer_message,
+    recompute,
+)
 from swarmhub.protocol import mask_procedure as procedure
 from swarmhub.protocol.effects import (
     CheckShare,
@@ -122,14 +129,23 @@ class MaskRunner:
     async def _unmask(self, effect: Unmask) -> None:
         keying, blobs = effect.keying, self._services.blobs
 
+        def tell(false: frozenset[str]) -> None:
+            self._services.problems.report(
+                f"Round {keying.number} of '{keying.study}': the sums {', '.join(sorted(false))} "
+                "cannot be right: a hospital's part is false, and masks hide whose. They were cut "
+                "to what the terms allow; see which hospitals take part, or stop the study."
+            )
+
         def compute() -> MergeDone:
-            layout, chunks = procedure.unmask(blobs, effect)
+            layout, chunks = procedure.unmask(blobs, effect, tell)
             made = work.store_chunks(blobs, layout, chunks, self._is_wanted(keying.number))
             state, number = self._services.state, keying.number
             message = offer_message(state, keying.study, number, effect.revision, made)
             signature = self._services.account.sign(OFFER_DOMAIN, message)
+            stage = effect.stage
+            met = stage is not None and recompute.is_met(blobs, stage, made.digest)
             return MergeDone(
-                number, effect.revision, made.digest, made.nbytes, made.layout, signature
+                number, effect.revision, made.digest, made.nbytes, made.layout, signature, met
             )
 
         try:

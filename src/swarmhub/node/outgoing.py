@@ -11,7 +11,7 @@ from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.contract.round.kinds import KINDS, PARAMETERS
 from swarmhub.contract.state import Reader
-from swarmhub.node.sent import MASKED, Sent, SentBook, sent_of
+from swarmhub.node.sent import MASKED, MASKED_SUMS, Sent, SentBook, sent_of
 from swarmhub.protocol import LocalState
 from swarmhub.protocol.retention import get_model_digests
 from swarmhub.types import Digest, MemberId
@@ -101,7 +101,7 @@ def kind_of(state: Reader, local: LocalState, digest: Digest) -> str | None:
     if local.prepared is not None:
         own.add(local.prepared.digest)
     if local.masked is not None and digest == local.masked.digest:
-        return MASKED
+        return MASKED if r is None or KINDS[r.kind].makes_model else MASKED_SUMS
     if digest in own:
         return KINDS[r.kind].carries if r else PARAMETERS
     merged = {m.digest for m in local.merged.values()}

@@ -17,10 +17,11 @@ from swarmhub.clock import wall_clock_ms
 from swarmhub.contract.transactions import Contribute
 from swarmhub.home.record_log import RecordLog
 
-MASKED = "masked parameters"
+MASKED, MASKED_SUMS = "masked parameters", "masked sums"
 KINDS = {
     "parameters": "this hospital's own parameters after training",
     MASKED: "this hospital's own parameters under masks, which the sum alone undoes",
+    MASKED_SUMS: "this hospital's own arrays or counts under masks, which the sum alone undoes",
     "document": "this hospital's own statistics document",
     "sums": "this hospital's own arrays, to be added to the others'",
     "counts": "this hospital's own counts of an evaluation, to be added to the others'",

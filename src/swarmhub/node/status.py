@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,12 +15,14 @@ from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import is_led
 from swarmhub.contract.versions import find_gap
 from swarmhub.home.bootstrap import Bootstrap
-from swarmhub.home.membership import Membership, Standing
+from swarmhub.home.expiry import find_expiry
+from swarmhub.home.membership import RENEWS, Membership, Standing
+from swarmhub.home.rotation import is_renewing
 from swarmhub.ledger.cometbft import CometLedger
 from swarmhub.node.double_signing import find_double_signs
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
-from swarmhub.node.waits import find_wait
+from swarmhub.node.waits import find_absent, find_wait
 from swarmhub.protocol.collect import get_needed
 from swarmhub.transport.links import Link
 
@@ -41,6 +45,8 @@ class Status:
         if self._bootstrap.waiting:
             return self._bootstrap.standing()
         services = self._services
+        if services.me() is None and is_renewing(services.home, services.state):
+            return Standing("waiting", True, RENEWS)
         return self._membership.standing(
             services.state, services.account.public, services.home.config.name
         )
@@ -71,7 +77,10 @@ class Status:
         unsigned = ledger.signing.why_not if isinstance(ledger, CometLedger) else ""
         gap = find_gap(ledger.state)  # this node will stop there
         mismatches = self._services.client.sessions.mismatches
-        said = [s for s in (unsigned, str(gap or ""), *mismatches.values()) if s]
+        expiry = ""
+        with contextlib.suppress(OSError, ValueError):  # damaged: it is said elsewhere
+            expiry = find_expiry(self._services.home)
+        said = [s for s in (unsigned, str(gap or ""), expiry, *mismatches.values()) if s]
         own = [*self._services.problems.sentences, *said]
         return [*own, *find_double_signs(ledger.state, me.id if me else None)]
 
@@ -108,7 +117,8 @@ class Status:
         return sorted(name for name, s in found.items() if s and s.status == "suspended")
 
     def _describe_study(self, name: str) -> dict[str, Any]:
-        r = ROUND.need(self._services.state, name)
+        services, state = self._services, self._services.state
+        r = ROUND.need(state, name)
         driver = self._studies.drivers.get(name)
         return {
             "study": name,
@@ -122,6 +132,7 @@ class Status:
             "min_peers": r.min_peers,
             "trainer": bool(driver and driver.local.attached),
             "waits": self.say_wait(name),
+            "absent": [codec.to_json(m) for m in find_absent(state, name, services.now_ms())],
         }
 
     def say_wait(self, name: str) -> str:
@@ -142,4 +153,4 @@ class Status:
             return f"{wait.sentence} (the answer from here is on its way to the ledger)"
         if not driver.local.attached:
             return f"{wait.sentence} (no trainer runs here; start it)"
-        return f"{wait.sentence} (the trainer here is at work)"
+        return f"{wait.sentence} ({driver.pace.say(asyncio.get_running_loop().time())})"

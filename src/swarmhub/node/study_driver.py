@@ -23,6 +23,7 @@ from swarmhub.errors import (
     TrainerError,
 )
 from swarmhub.node.effect_runner import EffectRunner, RetryLater
+from swarmhub.node.pace import Pace
 from swarmhub.node.position import Position
 from swarmhub.node.services import Services
 from swarmhub.node.waits import find_spent
@@ -58,6 +59,7 @@ class StudyDriver:
         self._sight: object = None
         # why the trainer's last answer was left out, until the trainer hears it
         self.left_out: asyncio.Task[str] | None = None
+        self.pace = Pace()  # of the trainer
 
     @property
     def study(self) -> str:

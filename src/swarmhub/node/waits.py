@@ -20,7 +20,7 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.round.budget import is_beyond
-from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.kinds import (
     CONFIRMING,
     DEALING,
@@ -29,6 +29,7 @@ from swarmhub.contract.round.kinds import (
     TRAIN,
     UNMASKING,
     is_led,
+    is_set_final,
 )
 from swarmhub.contract.round.masks import has_stored_keys
 from swarmhub.contract.round.minimum import get_required
@@ -73,6 +74,23 @@ def find_wait(state: Reader, name: str, now_ms: int) -> Wait | None:
     wait = _find_wait(state, study, spec, now_ms)
     lapse = say_lapse(state, study, spec, now_ms)
     return replace(wait, sentence=f"{wait.sentence}; {lapse}") if lapse else wait
+
+
+def find_absent(state: Reader, name: str, now_ms: int) -> tuple[Missing, ...]:
+    """Return the enrolled members that the open round of a running study goes on without: those
+    that were not ready when it opened, and once it merges, those that have not contributed."""
+    study, spec, r = STUDY.get(state, name), SPEC.get(state, name), ROUND.get(state, name)
+    if study is None or spec is None or r is None or r.phase == OPEN:
+        return ()
+    stage = get_stage(spec, r)
+    is_closed = is_led(r) or is_set_final(r)
+    here = {*get_candidates(r)} if is_closed else {*r.roster, *get_required(spec, r)}
+    away = [e.member for e in study.enrolled if stage.takes(e.member) and e.member not in here]
+    found = [_describe(state, study, spec, m, now_ms) for m in away]
+    return tuple(
+        replace(m, said=f"{m.said}; ready for the next round") if m.member in study.ready else m
+        for m in found
+    )
 
 
 def say_lapse(state: Reader, study: Study, spec: Spec, now_ms: int) -> str:

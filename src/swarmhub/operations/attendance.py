@@ -10,7 +10,9 @@ from swarmhub.ledger import Committed
 from swarmhub.types import MemberId
 
 LATE = "did not contribute before the round went on"
-NOT_READY = "was not ready when the round opened: no trainer was running there"
+NOT_READY = (
+    "was not ready when the round opened: no trainer was running there, or its node was cut off"
+)
 WITHDRAWN = "has withdrawn from the study"
 TAKEN_BACK = "its contribution was taken out before the merge"
 REPORTED = {

@@ -19,6 +19,7 @@ from swarmhub.contract.consortium.cards import DIALS_OUT
 from swarmhub.contract.records import Member, get_member_of_key, get_members, get_names
 from swarmhub.errors import HomeError, LedgerError, PeerError, SwarmhubError
 from swarmhub.home.bootstrap import Bootstrap, is_newcomer
+from swarmhub.home.expiry import find_expiry
 from swarmhub.home.home import Home
 from swarmhub.home.ledgers import DeskLedger, open_for_desk
 from swarmhub.home.links import load_links
@@ -120,10 +121,13 @@ def _disk(home: Home) -> Finding:
 def _certificate(home: Home) -> Finding:
     try:
         days = keys.days_left(home.certificate_path.read_text())
+        expiry = find_expiry(home)
     except (OSError, ValueError, HomeError) as error:
         return Finding("certificate", False, f"{home.certificate_path} cannot be used ({error})")
-    said = f"valid for {days} more days" if days > 0 else "expired; join again with a new home"
-    return Finding("certificate", days > 0, said)
+    well = days >= 0
+    return Finding(
+        "certificate", well, expiry or f"valid for {days} more days", warns=well and bool(expiry)
+    )
 
 
 def _port(what: str, listen: str, running: bool) -> Finding:

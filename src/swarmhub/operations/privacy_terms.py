@@ -110,7 +110,7 @@ def write_privacy(privacy: Privacy) -> str:
     """Return the terms' tables, with comments; "" in plain."""
     masked = (
         "[privacy]\n"
-        "masked = true  # in training rounds the others learn the hospitals' sum alone\n"
+        "masked = true  # the others learn sums over all hospitals alone\n"
         f"colluders = {privacy.colluders}  # members that may show one another all they have\n"
         f"clip = {write_quantity(CLIP, privacy.clip_millionths)}  "
         "# no parameter of a hospital moves further in a round\n"

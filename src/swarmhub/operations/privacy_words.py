@@ -22,10 +22,10 @@ SUBJECTS = ("privacy", "noise", "covered", "not hidden", "excluded")
 SPENT = "privacy spent"
 PLAIN = "plain: parameters leave without masks and without noise; enrolled members read them"
 NOT_HIDDEN = (
-    "each hospital's statistics document, its number of training rows, the figures and counts of "
-    "its test patients in the evaluation, the start, and every merged model; masks are no noise: "
-    "a merged model tells what it tells, and two rounds of which one hospital missed one tell "
-    "something of that hospital"
+    "each hospital's statistics document, its number of training rows, the start, every merged "
+    "model and every sum over all hospitals; masks are no noise: a model or a sum tells what it "
+    "tells, and two rounds of which one hospital missed one tell something of that hospital, in "
+    "a stage of sums nearly its part"
 )
 NOT_COVERED = (
     "which hospitals take part and when, the number of samples that each has declared, times and "
@@ -38,15 +38,18 @@ EXCLUDES: tuple[tuple[tuple[str, ...], str, str], ...] = (  # modes, what, becau
     ((MASKED,), "merge rules other than weighted_mean",
      "they compare contributions, and a masked one says nothing"),
     ((MASKED, DP), "training that ends early (until)",
-     "its test reads whole numbers that the hospitals send, without mask and noise"),
-    ((MASKED,), "training at some members only",
+     "its test reads whole numbers that the hospitals send, without mask and noise (tests of "
+     "masked sums read the sum of all)"),
+    ((MASKED,), "stages at some members only",
      "sums of two sets that differ by one member tell that one's part"),
     ((MASKED,), "fewer than three hospitals, or than colluders + 2",
      "of a sum of two, either knows the other's part"),
-    ((MASKED, DP), "metrics in training rounds, so the learning curve, and a best model before the "
-     "last one", "metrics of one hospital tell of its part, and of its patients"),
+    ((MASKED, DP), "metrics of one hospital, so the learning curve, and a best model before the "
+     "last one", "they tell of its part, and of its patients"),
     ((MASKED, DP), "models without each hospital, and the contribution of each",
-     "they are sums that have neither masks nor noise yet"),
+     "sums with and without a hospital tell its part"),
+    ((MASKED,), "arrays of floats in stages of sums",
+     "masked numbers are whole: give them bounds with bits"),
     ((MASKED,), "auditing one hospital's contribution for lies",
      "a masked contribution cannot be checked; the clip bounds each value, not a lie"),
     ((DP,), "stages other than initial and train: statistics, sums, the evaluation of all "
@@ -87,10 +90,10 @@ def say_masks(privacy: Privacy) -> str:
     together = "two or more of them" if many == 1 else f"more than {many} of them"
     clip = write_quantity(CLIP, privacy.clip_millionths)
     return (
-        "masked: in training rounds a hospital's parameters leave under masks that cancel in "
+        "masked: what a hospital trains, adds up and counts leaves under masks that cancel in "
         f"the sum; the others learn the sum of at least {least} hospitals, and no hospital's "
         f"own part, unless {together} show one another all they have; no parameter of a "
-        f"hospital moves by more than {clip} in a round"
+        f"hospital moves by more than {clip} in a round of training"
     )
 
 

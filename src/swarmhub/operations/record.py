@@ -11,6 +11,7 @@ from typing import Any
 
 from swarmhub import codec
 from swarmhub.contract import State
+from swarmhub.contract.envelope import write_text
 from swarmhub.contract.execution import compute_genesis_digest
 from swarmhub.contract.records import STUDY, Genesis, get_members, get_names, read_genesis_json
 from swarmhub.errors import BadInput
@@ -128,6 +129,15 @@ def read_log(
     return select_events(record.blocks, wanted), names
 
 
+def show_bytes(tx: bytes) -> Any:
+    """Return a transaction as its JSON; as a text if it is none."""
+    text = write_text(tx)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def read_block(file: Path | None, home: Path, height: int) -> dict[str, Any]:
     """Return a block as JSON: header, transactions, results, events. Raises BadInput for a height
     that is not kept or does not exist yet."""
@@ -142,7 +152,7 @@ def read_block(file: Path | None, home: Path, height: int) -> dict[str, Any]:
         "header": codec.to_json(found.block.header),
         "id": found.block.id,
         "signature": found.block.signature,
-        "transactions": [json.loads(t) for t in found.block.txs],
+        "transactions": [show_bytes(t) for t in found.block.txs],
         "results": [{"id": r.id, "code": r.code, "message": r.message} for r in found.results],
         "events": [show_event(event) for event in found.events],
     }

@@ -123,6 +123,7 @@ def say_leaving(spec: Spec, size: str, current: Model | None = None) -> list[str
         if stage.kind == SUM or (stage.kind == EVALUATE and stage.bounds):
             sends = say_sends(stage, words.get(stage.name))
             often = "each round of" if stage.max_rounds > 1 else "once, in"
+            sends += ", under masks" if spec.privacy.masked else ""
             said.append(f"{often} '{stage.name}', to enrolled members: {sends} (at most {most})")
     return said
 

@@ -89,7 +89,7 @@ def say_best_rule(spec: Spec) -> str:
     privacy = spec.privacy
     if privacy.dp is not None:
         return "the newest one: no hospital's metrics leave it"
-    return f"{said}; masked training rounds measure none" if privacy.masked else said
+    return f"{said}; masked rounds measure none" if privacy.masked else said
 
 
 def say_rounds(spec: Spec) -> str:
@@ -151,8 +151,8 @@ def say_leaving(shown: StudyShown) -> list[str]:
             on_ledger += "; keys and encrypted shares of the masks, which tell nothing of patients"
     elif spec.privacy.masked:
         on_ledger += (
-            "; in training rounds no metrics, but keys and encrypted shares of the masks, which "
-            "tell nothing of patients"
+            "; no metrics, but keys and encrypted shares of the masks, which tell nothing of "
+            "patients"
         )
     return [*stage_terms.say_leaving(spec, size, current), on_ledger]
 

@@ -17,7 +17,13 @@ masks of the members in the sum, and the pair masks between these and the keyed 
 Nothing here touches disk, network, clock or randomness.
 """
 
-from swarmhub.privacy.bounded import mask_arrays, need_bound, unmask_arrays
+from swarmhub.privacy.bounded import (
+    MaskedSums,
+    mask_arrays,
+    need_bound,
+    need_int64,
+    unmask_arrays,
+)
 from swarmhub.privacy.fixed_point import Grid
 from swarmhub.privacy.masking import Mask, apply_masks, pair_mask, self_mask
 from swarmhub.privacy.models import Masking, mask_model, ring_layout, unmask_model
@@ -35,6 +41,7 @@ from swarmhub.privacy.sealing import open_share, seal_share
 __all__ = [
     "Grid",
     "Mask",
+    "MaskedSums",
     "Masking",
     "Noise",
     "NoiseTerms",
@@ -47,6 +54,7 @@ __all__ = [
     "mask_model",
     "member_masks",
     "need_bound",
+    "need_int64",
     "noise_model",
     "open_share",
     "pair_mask",

@@ -14,6 +14,7 @@ arrays see only - min max x rint and a cast, each elementwise (IEEE 754 fixes ev
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -55,26 +56,37 @@ class Grid:
     def factor(self, weight: int) -> float:
         """Return steps per unit of one member's change. Raises MaskError for a weight outside 1 to
         the declared total."""
-        self._need_part(weight)
-        return float(weight * self.scale)
+        return _compute_factor(self, weight)
 
     def unit(self, weight: int) -> float:
         """Return the change of the mean for one step of a sum over members with this weight in
         all."""
-        self._need_part(weight)
-        return float(1 / (self.scale * weight))
+        return _compute_unit(self, weight)
 
     @property
     def largest_part(self) -> int:
         """Return the steps that each of all members may have, in either direction."""
         return (2**31 - 1 - self.members) // self.members
 
-    def _need_part(self, weight: int) -> None:
+    def need_part(self, weight: int) -> None:
+        """Raise MaskError for a weight that no member or sum of members has."""
         need_weight(weight)
         if weight > self.total_weight:
             raise MaskError(
                 f"Expected a weight up to the {self.total_weight} samples declared, got {weight}."
             )
+
+
+@functools.lru_cache(maxsize=16)  # asked for with each block of a model
+def _compute_factor(grid: Grid, weight: int) -> float:
+    grid.need_part(weight)
+    return float(weight * grid.scale)
+
+
+@functools.lru_cache(maxsize=16)
+def _compute_unit(grid: Grid, weight: int) -> float:
+    grid.need_part(weight)
+    return float(1 / (grid.scale * weight))
 
 
 def need_weight(weight: int) -> None:
@@ -86,14 +98,14 @@ def need_weight(weight: int) -> None:
 def quantise(grid: Grid, weight: int, delta: Float64s, out: Words) -> int:
     """Write the steps of finite changes (P,) to `out` (P,), two's complement; return how many were
     clipped. Overwrites `delta`."""
-    limit = float(grid.clip)
-    clipped = np.count_nonzero(delta > limit) + np.count_nonzero(delta < -limit)
-    if clipped:
+    limit, clipped = float(grid.clip), 0
+    if delta.size and (delta.max() > limit or delta.min() < -limit):
+        clipped = int(np.count_nonzero(np.abs(delta) > limit))
         np.clip(delta, -limit, limit, out=delta)
     np.multiply(delta, grid.factor(weight), out=delta)
     np.rint(delta, out=delta)
     np.copyto(out.view(np.int32), delta, casting="unsafe")
-    return int(clipped)
+    return clipped
 
 
 def mean_change(grid: Grid, weight: int, total: Words, out: Float64s) -> None:

@@ -12,7 +12,7 @@ faster than one call over the whole vector.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,18 +77,15 @@ def apply_masks(values: Ring, offset: int, masks: Iterable[Mask]) -> None:
         raise MaskError(f"Expected an offset at a multiple of {CIPHER_BLOCK} bytes, got {offset}.")
     if values.dtype not in (np.uint32, np.uint64) or not values.flags.c_contiguous:
         raise MaskError("Expected a contiguous array of uint32 or uint64 to mask.")
-    count = BLOCK // values.itemsize
-    blocks = [values[at : at + count] for at in range(0, values.size, count)]
-    for mask in masks:
-        _apply(blocks, offset, mask)
-
-
-def _apply(blocks: Sequence[Ring], offset: int, mask: Mask) -> None:
     counter = (offset // CIPHER_BLOCK).to_bytes(CIPHER_BLOCK, "big")
-    stream = Cipher(AES256(mask.key), CTR(counter)).encryptor()
-    buffer = bytearray(BLOCK)
-    combine = np.add if mask.is_added else np.subtract
-    for block in blocks:
-        stream.update_into(memoryview(ZEROS)[: block.nbytes], buffer)
-        words = np.frombuffer(buffer, block.dtype.newbyteorder("<"), block.size)
-        combine(block, words, out=block)
+    streams = [
+        (Cipher(AES256(m.key), CTR(counter)).encryptor(), np.add if m.is_added else np.subtract)
+        for m in masks
+    ]
+    count, buffer = BLOCK // values.itemsize, bytearray(BLOCK)
+    stretch = np.frombuffer(buffer, values.dtype.newbyteorder("<"))
+    for at in range(0, values.size, count):  # all masks of a block while the cache has it
+        block = values[at : at + count]
+        for stream, combine in streams:
+            stream.update_into(memoryview(ZEROS)[: block.nbytes], buffer)
+            combine(block, stretch[: block.size], out=block)

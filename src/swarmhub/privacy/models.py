@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swarmhub.errors import MaskError
-from swarmhub.merge.arithmetic import Array, narrow
+from swarmhub.merge.arithmetic import Array, narrow, widen
 from swarmhub.merge.blocks import BLOCK, Scratch
 from swarmhub.merge.pieces import Bytes, Source, piece_of
 from swarmhub.params import CHUNK_BYTES, DTYPES, Layout, Tensor, chunk_count
@@ -128,7 +128,8 @@ def _unmask_chunk(
         target = out[span.at - piece.offset :][: span.count * size].view(DTYPES[span.dtype])
         for at in range(0, span.count, BLOCK):
             here = slice(at, min(at + BLOCK, span.count))
-            change, value = scratch.widened([base[here], base[here]], span.dtype)
+            value, change = scratch.row(0, here.stop - at), scratch.row(1, here.stop - at)
+            widen(base[here], span.dtype, value)
             total = words[first + here.start : first + here.stop]
             mean_change(masking.grid, masking.weight, total, change)
             np.add(value, change, out=value)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from swarmhub.contract.records import Model, Result, Round, Study
 from swarmhub.contract.results import get_results
-from swarmhub.contract.round.budget import is_beyond, is_spent
-from swarmhub.contract.round.election import compute_leader_order, get_expected
+from swarmhub.contract.round.budget import is_beyond
+from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Ready
 from swarmhub.protocol.answers import make_contribution
 from swarmhub.protocol.changes import find_own_way
 from swarmhub.protocol.effects import ApplyChange, Effect, Submit, Wake
 from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.mask_keys import get_next_keying, take_along
 from swarmhub.protocol.masking import contribute_masked
 from swarmhub.protocol.view import View, pull, pull_contributions
 from swarmhub.types import Digest, MemberId
@@ -50,15 +51,6 @@ def get_holders(model: Model | Result, study: Study) -> tuple[MemberId, ...]:
     return tuple(dict.fromkeys([model.leader, *had, *enrolled]))
 
 
-def announce_ready(view: View) -> Iterator[Effect]:
-    """Say that a trainer stands here, if the roster does not have this node, and its privacy budget
-    is not spent."""
-    if is_spent(view.state, view.spec, view.me):
-        return
-    if view.local.attached and view.me not in {*get_expected(view.r), *view.study.ready}:
-        yield Submit(Ready(view.r.study))
-
-
 def contribute(view: View) -> Iterator[Effect]:
     """Bring the trainer's answer to the ledger, once, if it is an answer to this round. If it was
     excluded because the others could not get it, try again, but less and less often."""
@@ -78,7 +70,9 @@ def contribute(view: View) -> Iterator[Effect]:
     if r.contribution_of(view.me) is None and view.now_ms < at_ms:
         yield Wake(at_ms)
     elif r.contribution_of(view.me) is None:
-        yield Submit(make_contribution(view.study, r, prepared))
+        may_go, keys = take_along(view, get_next_keying(view))
+        if may_go:
+            yield Submit(replace(make_contribution(view.study, r, prepared), keys=keys))
 
 
 def is_left_out(r: Round, member: MemberId, layout: Digest) -> bool:

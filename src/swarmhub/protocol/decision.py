@@ -39,11 +39,12 @@ from swarmhub.contract.round.kinds import COLLECTING, CONFIRMING, MERGING, TIMER
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Poke
 from swarmhub.protocol.audit import answer_dispute, open_dispute
-from swarmhub.protocol.collect import announce_ready, contribute, fetch_early, hold_models
+from swarmhub.protocol.collect import contribute, fetch_early, hold_models
 from swarmhub.protocol.effects import Effect, Pull, Submit, Wake
 from swarmhub.protocol.follow import follow
 from swarmhub.protocol.lead import lead
 from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.mask_keys import announce_ready
 from swarmhub.protocol.masking import mask, show_last_shares
 from swarmhub.protocol.reports import confirm_invalid, retract_own
 from swarmhub.protocol.view import View, make_view

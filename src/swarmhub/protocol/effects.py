@@ -194,6 +194,7 @@ class MaskOwn:
     digest: Digest  # of the answer
     base: Digest
     noise: NoiseTerms | None = None
+    stage: Stage | None = None  # of sums of whole numbers; None: the answer is a model
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,8 @@ class Unmask:
     weight: int  # of all members in the sum
     total: Digest
     base: Digest
-    layout: Digest  # of the model
+    layout: Digest  # of the model, or of the sums
+    stage: Stage | None = None  # of sums of whole numbers; None: the sum is of models
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def compare(view: View, offer: Offered | None) -> Iterator[Effect]:
     if mine is None:
         yield from unmask(view)
     elif offer is not None and offer.digest == mine.digest:
-        yield from sign(view, offer)
+        yield from sign(view, offer, mine.met)
     elif offer is not None:
         yield from suspect(view)
 

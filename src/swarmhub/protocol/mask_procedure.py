@@ -15,8 +15,20 @@ from typing import Literal, Protocol
 
 from swarmhub import codec
 from swarmhub.errors import SpentError
+from swarmhub.merge.sums import MAX_STEPS
 from swarmhub.params import Layout
-from swarmhub.privacy import Masking, make_ring_noise, mask_model, ring_layout, unmask_model
+from swarmhub.privacy import (
+    Mask,
+    MaskedSums,
+    Masking,
+    make_ring_noise,
+    mask_arrays,
+    mask_model,
+    need_int64,
+    ring_layout,
+    unmask_arrays,
+    unmask_model,
+)
 from swarmhub.protocol import mask_work as work
 from swarmhub.protocol.blob_reader import BlobReader, need_layout
 from swarmhub.protocol.effects import (
@@ -34,6 +46,7 @@ from swarmhub.protocol.observations import (
     OpeningMade,
     ShareChecked,
 )
+from swarmhub.protocol.recompute import to_sum_rule
 from swarmhub.types import Digest
 
 Use = Literal["answer", "set"]
@@ -113,6 +126,10 @@ def mask_own(
     keying = effect.keying
     root = need_root(vault, keying)
     layout = need_layout(reader, reader.fingerprint(effect.digest).layout)
+    if effect.stage is not None:
+        need_int64(layout)
+        vault.bind(keying.number, keying.keying, "answer", effect.digest)
+        return layout, mask_sums(reader, effect, root, layout)
     masked = ring_layout(layout)
     vault.bind(keying.number, keying.keying, "answer", effect.digest)
     masks = work.make_own_masks(root, keying, effect.dealt)
@@ -135,12 +152,27 @@ def mask_own(
     return masked, chunks()
 
 
-def unmask(reader: BlobReader, effect: Unmask) -> tuple[Layout, Iterator[memoryview]]:
-    """Return the layout of the model, and its chunks as they are computed of the settled sum."""
+def mask_sums(
+    reader: BlobReader, effect: MaskOwn, root: bytes, layout: Layout
+) -> Iterator[memoryview]:
+    """Yield the chunks of masked whole numbers; their limits were checked as they were taken in."""
+    masks = work.make_own_masks(root, effect.keying, effect.dealt)
+    with closing(reader.source(effect.digest)) as own:
+        yield from mask_arrays(layout, MAX_STEPS, masks, own)
+
+
+def unmask(
+    reader: BlobReader, effect: Unmask, tell: Callable[[frozenset[str]], None]
+) -> tuple[Layout, Iterator[memoryview]]:
+    """Return the layout of the model or the sums, and the chunks as they are computed of the
+    settled sum. At the end, `tell` hears the names of false sums, if there are such."""
     layout = need_layout(reader, effect.layout)
     masks = work.find_masks_of_sum(
         effect.keying, effect.dealt, effect.members, dict(effect.openings)
     )
+    if effect.stage is not None:
+        sums = MaskedSums(layout, len(effect.members), to_sum_rule(effect.stage))
+        return layout, unmask_sums(reader, effect.total, sums, masks, tell)
 
     def chunks() -> Iterator[memoryview]:
         with (
@@ -151,3 +183,20 @@ def unmask(reader: BlobReader, effect: Unmask) -> tuple[Layout, Iterator[memoryv
             yield from unmask_model(masking, total, base)
 
     return layout, chunks()
+
+
+def unmask_sums(
+    reader: BlobReader,
+    total: Digest,
+    sums: MaskedSums,
+    masks: tuple[Mask, ...],
+    tell: Callable[[frozenset[str]], None],
+) -> Iterator[memoryview]:
+    """Yield the chunks of the sums of whole numbers."""
+    false: set[str] = set()
+    with closing(reader.source(total)) as source:
+        for chunk, names in unmask_arrays(sums, masks, source):
+            false |= {*names}
+            yield chunk
+    if false:
+        tell(frozenset(false))

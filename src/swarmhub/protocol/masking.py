@@ -17,48 +17,51 @@ from swarmhub.contract.records import (
     STUDY,
     MaskedSum,
     Round,
+    RoundKeys,
     RoundRef,
+    Stage,
     Study,
 )
-from swarmhub.contract.round.budget import is_beyond, is_spent
+from swarmhub.contract.round.budget import is_beyond
 from swarmhub.contract.round.kinds import (
     COLLECTING,
     CONFIRMING,
     DEALING,
     KEYING,
+    KINDS,
     OPEN,
     UNMASKING,
     waits_for_shares,
 )
-from swarmhub.contract.round.masks import has_stored_keys, is_to_be_masked, make_context
+from swarmhub.contract.round.masks import make_context
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import Complain, Contribute, Deal, Key, Open, Rekey
+from swarmhub.contract.transactions import Complain, Contribute, Deal, Open, Rekey
 from swarmhub.protocol.effects import (
     CheckShare,
     Effect,
     MakeDealing,
-    MakeKeys,
     MakeOpening,
     MaskOwn,
     Submit,
     Unmask,
 )
 from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.mask_keys import get_next_keying, make_keys, send_keys, take_along
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
 from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
 from swarmhub.protocol.view import View, pull
-from swarmhub.types import MemberId
+from swarmhub.types import Digest, MemberId
 
 
 def mask(view: View) -> Iterator[Effect]:
-    """Do this node's part for the masks of the open round, and send keys for the next one."""
+    """Do this node's part for the masks of the open round, and make keys for the next one."""
     r = view.r
-    yield from send_next_keys(view)
+    yield from make_keys(view, get_next_keying(view))
     if r.masks is None:
         return
     if r.phase in (OPEN, KEYING):
-        yield from send_keys(view, r.number, r.masks.keying)
+        yield from send_keys(view, (r.number, r.masks.keying))
     elif view.me in r.masks.keyed:
         if r.phase == DEALING:
             yield from deal(view)
@@ -69,30 +72,6 @@ def mask(view: View) -> Iterator[Effect]:
             yield from open_shares(view)
     if r.phase in (UNMASKING, CONFIRMING):
         yield from fetch_sum(view)
-
-
-def send_keys(view: View, number: int, keying: int) -> Iterator[Effect]:
-    """Send this node's keys for a round, if a trainer stands here, they are not there yet, and its
-    privacy budget is not spent."""
-    if is_spent(view.state, view.spec, view.me):
-        return
-    if not view.local.attached or has_stored_keys(
-        view.state, view.r.study, number, view.me, keying
-    ):
-        return
-    made = view.local.masks.keys.get((number, keying))
-    if made is None:
-        yield MakeKeys(view.r.study, number, keying)
-    else:
-        yield Submit(Key(view.r.study, number, keying, made.pair, made.seal))
-
-
-def send_next_keys(view: View) -> Iterator[Effect]:
-    """Send keys for the round after this one as soon as the own part of this one is done: then no
-    round waits for keys."""
-    r = view.r
-    if r.contribution_of(view.me) is not None and is_to_be_masked(view.spec, r):
-        yield from send_keys(view, r.number + 1, 0)
 
 
 def deal(view: View) -> Iterator[Effect]:
@@ -144,19 +123,34 @@ def contribute_masked(view: View) -> Iterator[Effect]:
     if not has_all_shares(view):
         return
     if mine is not None and (mine.number, mine.keying) == (r.number, masks.keying):
-        yield Submit(make_masked_contribution(view.study, r, mine))
+        may_go, keys = take_along(view, get_next_keying(view))
+        if may_go:
+            yield Submit(make_masked_contribution(view.study, r, mine, keys))
         return
     if prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
         return
-    if r.base not in view.local.held:
+    if is_of_model(r) and r.base not in view.local.held:
         return  # `hold_models` fetches it
+    base, stage = get_form(view)
     yield MaskOwn(
         make_keying(view.state, r, view.me), masks.dealt, make_scale(view), prepared.weight,
-        prepared.digest, r.base, make_noise(view.spec, masks.threshold),
+        prepared.digest, base, make_noise(view.spec, masks.threshold), stage,
     )  # fmt: skip
 
 
-def make_masked_contribution(study: Study, r: Round, mine: OwnMasked) -> Contribute:
+def is_of_model(r: Round) -> bool:
+    """Return whether a masked round adds changes of models, in fixed point, not whole numbers."""
+    return KINDS[r.kind].makes_model
+
+
+def get_form(view: View) -> tuple[Digest, Stage | None]:
+    """Return the model from which the contributions start, or the stage whose arrays are added."""
+    return (view.r.base, None) if is_of_model(view.r) else ("", view.stage)
+
+
+def make_masked_contribution(
+    study: Study, r: Round, mine: OwnMasked, keys: RoundKeys | None
+) -> Contribute:
     """Return the transaction that brings a masked answer to the ledger."""
     return Contribute(
         ref=RoundRef.of(r),
@@ -167,6 +161,7 @@ def make_masked_contribution(study: Study, r: Round, mine: OwnMasked) -> Contrib
         layout=mine.layout,
         weight=mine.weight,
         provenance=mine.provenance,
+        keys=keys,
     )
 
 
@@ -203,17 +198,18 @@ def show_last_shares(state: Reader, local: LocalState, now_ms: int) -> Iterator[
 
 
 def unmask(view: View) -> Iterator[Effect]:
-    """Compute the model of the settled sum; every node does, the leader to offer it, the others to
-    confirm it."""
+    """Compute the model, or the sums, of the settled masked sum; every node does, the leader to
+    offer it, the others to confirm it."""
     r, masks, total = view.r, view.r.need_masks(), get_sum(view.r)
-    current = view.study.current
-    if current is None or not {total.digest, r.base} <= view.local.held:
+    base, stage = get_form(view)
+    form = view.study.current if stage is None else total
+    if form is None or not {total.digest, *([base] if base else [])} <= view.local.held:
         return
     openings = ((m, OPENINGS.need(view.state, r.study, "opening", m).text) for m in masks.opened)
     yield Unmask(
         make_keying(view.state, r, view.me), r.revision, masks.dealt, r.contributors,
         tuple(openings), make_scale(view), sum(c.weight for c in r.contributions), total.digest,
-        r.base, current.layout,
+        base, form.layout, stage,
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def check(reader: BlobReader, effect: Check) -> None:
     layout = need_layout(reader, form)
     with closing(reader.source(digest)) as source:
         if effect.is_masked:
-            check_masked(layout, member, source)
+            check_masked(effect.stage, layout, member, source)
         else:
             check_buffer(effect.stage, layout, member, source)
 
@@ -94,13 +94,14 @@ def check_change(reader: BlobReader, effect: Check, changes: ChangeForm) -> None
         check_contribution(layout, effect.member, source, is_coded(changes))
 
 
-def check_masked(layout: Layout, member: MemberId, source: Source) -> None:
+def check_masked(stage: Stage, layout: Layout, member: MemberId, source: Source) -> None:
     """Read all of a masked contribution. Raises BadContribution for a wrong form; whether its
-    numbers are those of a model, nobody can tell."""
+    numbers are right, nobody can tell."""
     check_contribution(layout, member, source)
+    dtype = "I32" if KINDS[stage.kind].makes_model else "I64"
     for tensor in layout.tensors:
-        if tensor.dtype != "I32":
-            why = f"expected int32 in the masked {tensor.name[:60]!r}, got {tensor.dtype}"
+        if tensor.dtype != dtype:
+            why = f"expected {dtype} in the masked {tensor.name[:60]!r}, got {tensor.dtype}"
             raise BadContribution(member, why)
 
 
@@ -191,11 +192,16 @@ def recompute_chunk(
         return recompute_leaf(rule, layout, inputs, effect.chunk, base, coded)
 
 
+def is_merge_met(reader: BlobReader, effect: Merge | Audit, digest: Digest) -> bool:
+    """Return whether a held merge meets its stage's test; False for a sum under masks. Whole
+    numbers stand beside changes as they are."""
+    return not effect.is_masked and is_met(reader, effect.stage, digest, effect.changes)
+
+
 def is_met(
     reader: BlobReader, stage: Stage, digest: Digest, changes: ChangeForm | None = None
 ) -> bool:
-    """Return whether a held merge meets its stage's test (False if it has none). Whole numbers
-    stand beside changes as they are."""
+    """Return whether a held result meets its stage's test (False if it has none)."""
     if stage.until is None:
         return False
     if changes is None:

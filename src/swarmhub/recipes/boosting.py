@@ -5,7 +5,8 @@
     initial, training    the model that these sums make, the same at every hospital
 
 The arithmetic is in `recipes.trees`, the model's arrays are those of `models.trees`. All hospitals
-send the same arrays in the training round: their median is exactly these.
+send the same arrays in the training round: their median is exactly these. In a masked study, sums
+and trees are the same, but none are grown without a hospital, and the training round is a mean.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from swarmhub.data.frames import Floats
 from swarmhub.errors import BadInput, plain
 from swarmhub.models.trees import MAX_DEPTH, MAX_TREES, add_trees
 from swarmhub.recipes import plan
+from swarmhub.recipes.fixed import find_fixed, range_of
 from swarmhub.recipes.linear.losses import Loss, predict_rows
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.stages import run_sums
-from swarmhub.recipes.training import Measured, load
+from swarmhub.recipes.training import Measured, load, warn_of_start
 from swarmhub.recipes.trees.cells import mark_patients
 from swarmhub.recipes.trees.cuts import ROUNDS, Cuts, choose_cuts, count_rows, make_grid, refine
 from swarmhub.recipes.trees.forest import Forest
@@ -48,6 +50,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "trees": (), "depth": (), "rate": (), "left_out": plan.LEFT_OUTS,
 }  # fmt: skip
 SCORED = ("swarm", "left-out")
+CAN_BE_MASKED = True
 WORDS = {
     CUTS: StageWords(
         "the values are chosen at which trees may part the patients",
@@ -62,6 +65,7 @@ WORDS = {
 }
 TREES, DEPTH, RATE = 40, 3, 0.1  # if the terms name none
 MAX_ROUNDS = 1000  # of the stage in which trees grow
+MAX_EDGE = 1 << 4  # standard deviations; at most MAX_DEVIATIONS
 
 
 def check(spec: Spec) -> None:
@@ -104,11 +108,14 @@ def _read(spec: Spec, name: str, default: str, limits: tuple[float, float]) -> f
 def make_stages(spec: Spec) -> tuple[Stage, ...]:
     """Return the stages between the statistics and the evaluation."""
     trees, depth, _ = read_options(spec)
+    masked = spec.privacy.masked
     counted = (Bound("counts", 0, plan.MAX_COUNT), Bound("seen", 0, plan.MAX_COUNT))
-    same = replace(spec, rounds=1, merge=MergeRule("coordinate_median"))
+    edges = (range_of("edges", MAX_EDGE),) if masked else ()
+    rule = MergeRule() if masked else MergeRule("coordinate_median")
+    same = replace(spec, rounds=1, merge=rule)
     return (
-        Stage(CUTS, SUM, ROUNDS, bounds=counted, agreed=("edges", "members")),
-        make_stage(FIT, trees, depth),
+        Stage(CUTS, SUM, ROUNDS, bounds=(*counted, *edges), agreed=("edges", "members")),
+        make_stage(FIT, trees, depth, masked),
         *plan.make_training(same),
     )
 
@@ -123,7 +130,8 @@ def run(site: Site) -> None:
     def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:
         return growth.arrays(sums), {}
 
-    grown = growth.advance(run_sums(site, FIT, step, "the trees grow").arrays)
+    fixed = find_fixed(site.swarm.spec, FIT, frozenset(), 1.0)
+    grown = growth.advance(run_sums(site, FIT, step, "the trees grow", fixed).arrays)
     model = TreeTraining(site, cuts, growth, grown)
     for turn in site.swarm.rounds(model.parameters, model.measure):
         model.fit(turn)
@@ -221,6 +229,7 @@ class TreeTraining(Measured):
 
     def fit(self, turn: SwarmRound) -> None:
         """Send the model that the sums have made."""
+        warn_of_start(self.site, self.parameters, self.made)
         load(self.parameters, self.made)
         turn.report(samples=len(self.site.y))
 

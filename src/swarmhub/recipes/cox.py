@@ -8,7 +8,8 @@
 
 The model's arrays, all float64: `weight` (p,) of standardised features, and on the T times of the
 grid `times`, the cumulative baseline hazard `hazard`, `censoring` and `survival`, the curves of all
-training patients; `cuts` (G - 1,) part test patients by their predicted risk at the horizon.
+training patients; `cuts` (G - 1,) part test patients by their predicted risk at the horizon. In a
+masked study all sums are in fixed point, and no hospital is left out.
 """
 
 from __future__ import annotations
@@ -26,10 +27,20 @@ from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
 from swarmhub.evaluation.sums import group_bins
 from swarmhub.recipes import plan
+from swarmhub.recipes.fixed import find_fixed, range_of
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.stages import FIXED, run_sums
 from swarmhub.recipes.survival.agreed import find_place, read_agreed
-from swarmhub.recipes.survival.cox import AGREED, MAX_BYTES, MAX_ROUNDS, Cox
+from swarmhub.recipes.survival.cox import (
+    AGREED,
+    MAX_BYTES,
+    MAX_ROUNDS,
+    MOST,
+    PARTS,
+    STEP,
+    Cox,
+    make_bounds,
+)
 from swarmhub.recipes.survival.kaplan_meier import draw_censoring, draw_curve
 from swarmhub.recipes.survival.likelihood import FARTHEST, Rows, read_baseline, sum_baseline
 from swarmhub.recipes.survival.times import (
@@ -40,7 +51,7 @@ from swarmhub.recipes.survival.times import (
     observe,
     tally,
 )
-from swarmhub.recipes.training import Measured, load
+from swarmhub.recipes.training import Measured, load, warn_of_start
 from swarmhub.recipes.words import MADE, WITHOUT, StageWords
 from swarmhub.train.training import SwarmRound
 
@@ -52,6 +63,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "standardise": plan.STANDARDISE,
 }  # fmt: skip
 SCORED = ("swarm",)
+CAN_BE_MASKED = True
 SUMS = (
     "sums over the training patients here: of the likelihood, of its slope (one number for each "
     "input) and of its curvature (one for each pair of inputs); with a shared baseline at each "
@@ -72,6 +84,7 @@ WORDS = {
 }
 GROUPS = 5  # of predicted risk
 MARGINS = 800  # bins of log hazards from -FARTHEST to FARTHEST
+RISKS = tuple(range_of(name, MOST) for name in ("risk0", "tied0"))
 
 
 def check(spec: Spec) -> None:
@@ -82,10 +95,12 @@ def check(spec: Spec) -> None:
 def make_stages(spec: Spec) -> tuple[Stage, ...]:
     """Return the stages between the statistics and the evaluation."""
     left_out = plan.make_sums(plan.LEFT_OUT, MAX_ROUNDS, AGREED)
+    masked = spec.privacy.masked
+    bounds = make_bounds(is_stratified(spec)) if masked else ()
     return (
         Stage(TIMES, SUM),
-        plan.make_sums(FIT, MAX_ROUNDS, AGREED),
-        Stage(BASELINE, SUM),
+        plan.make_sums(FIT, MAX_ROUNDS, AGREED, bounds),
+        Stage(BASELINE, SUM, bounds=RISKS if masked else ()),
         *([left_out] if plan.wants_left_out(spec) else []),
         *plan.make_training(replace(spec, rounds=1)),
     )
@@ -101,7 +116,8 @@ def run(site: Site) -> None:
     def step(sums: Any, _: Any) -> tuple[Arrays, dict[str, Any]]:
         return cox.arrays(rows, sums), {}
 
-    fit = cox.read(run_sums(site, FIT, step, "the model is fitted").arrays)
+    fixed = find_fixed(site.swarm.spec, FIT, PARTS, site.rows_of_all)
+    fit = cox.read(run_sums(site, FIT, step, "the model is fitted", fixed).arrays)
     if not fit.is_converged:
         site.say("The model has not come to rest in the rounds of the terms; it is the last point.")
     model = CoxTraining(site, rows, cox, make_parameters(site, rows, fit.beta))
@@ -115,9 +131,14 @@ def make_cox(site: Site, grid: TimeGrid) -> Cox:
     """Return the regression that all hospitals run alike. Raises BadInput if there are too many
     features for it."""
     spec = site.swarm.spec
-    own = spec.options.get("baseline", BASELINES[0]) == "own"
     strength = plan.read_penalty(spec) or FIXED
-    return Cox(len(site.design.sources), len(grid), 1.0 / strength, own)
+    slack = STEP * site.rows_of_all if spec.privacy.masked else 0.0
+    return Cox(len(site.design.sources), len(grid), 1.0 / strength, is_stratified(spec), slack)
+
+
+def is_stratified(spec: Spec) -> bool:
+    """Return whether each hospital has a baseline of its own."""
+    return spec.options.get("baseline", BASELINES[0]) == "own"
 
 
 def learn_grid(site: Site) -> TimeGrid:
@@ -150,7 +171,8 @@ def make_parameters(site: Site, rows: Rows, beta: Floats) -> Arrays:
         counts = {name: found[0] for name, found in tally(rows.observed).items()}
         return {**sum_baseline(rows, beta), **counts, "margins": margins}, {}
 
-    sums = run_sums(site, BASELINE, step, "the baseline").arrays
+    fixed = find_fixed(site.swarm.spec, BASELINE, PARTS, site.rows_of_all)
+    sums = run_sums(site, BASELINE, step, "the baseline", fixed).arrays
     hazard = read_baseline(sums, is_efron=True)
     events, censored = np.asarray(sums["events"]), np.asarray(sums["censored"])
     survival = draw_curve(grid, events, censored).survival
@@ -185,6 +207,7 @@ class CoxTraining(Measured):
 
     def fit(self, turn: SwarmRound) -> None:
         """Send the model that the sums have made."""
+        warn_of_start(self.site, self.parameters, self.made)
         load(self.parameters, self.made)
         turn.report(samples=len(self.site.y))
 

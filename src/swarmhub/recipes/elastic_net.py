@@ -6,7 +6,8 @@
     left-out    sum      a model without each hospital, side by side
     initial, training    the model that these sums make, the same at every hospital
 
-The penalty is chosen as that of `logistic` (`linear.folds`).
+The penalty is chosen as that of `logistic` (`linear.folds`). In a masked study all sums are in
+fixed point, and no hospital is left out.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ from swarmhub.contract.stages import find_stage
 from swarmhub.data.frames import Floats
 from swarmhub.errors import BadInput, plain
 from swarmhub.recipes import plan
+from swarmhub.recipes.fixed import find_fixed
 from swarmhub.recipes.linear import elastic
 from swarmhub.recipes.linear.elastic import ElasticNet, Masks, Rows, read_strength, see_folds
 from swarmhub.recipes.linear.folds import FOLDS, STRENGTHS
 from swarmhub.recipes.linear.losses import Loss
 from swarmhub.recipes.site import Arrays, Site
 from swarmhub.recipes.stages import FIXED, Step, run_sums
-from swarmhub.recipes.training import Measured, load
+from swarmhub.recipes.training import Measured, load, warn_of_start
 from swarmhub.recipes.words import MADE, WITHOUT, StageWords
+from swarmhub.train.summands import Summed
 from swarmhub.train.training import SwarmRound
 
 PATH, FIT = "path", "fit"
@@ -40,6 +43,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "penalty": (), "l1_ratio": (), "left_out": plan.LEFT_OUTS, "standardise": plan.STANDARDISE,
 }  # fmt: skip
 SCORED = ("swarm", "left-out")
+CAN_BE_MASKED = True
 SUMS = (
     "sums over the training patients here: of the error, of its slope (one number for each input) "
     "and of its curvature (one for each pair of inputs), and the number of rows"
@@ -80,11 +84,12 @@ def read_ratio(spec: Spec) -> float:
 def make_stages(spec: Spec) -> tuple[Stage, ...]:
     """Return the stages between the statistics and the evaluation."""
     learnt = plan.read_penalty(spec) is None
-    path = plan.make_sums(PATH, elastic.ROUNDS, elastic.AGREED)
+    bounds = elastic.BOUNDS if spec.privacy.masked else ()
+    path = plan.make_sums(PATH, elastic.ROUNDS, elastic.AGREED, bounds)
     left_out = plan.make_sums(plan.LEFT_OUT, FIT_ROUNDS, elastic.AGREED)
     return (
         *([path] if learnt else []),
-        plan.make_sums(FIT, FIT_ROUNDS, elastic.AGREED),
+        plan.make_sums(FIT, FIT_ROUNDS, elastic.AGREED, bounds),
         *([left_out] if plan.wants_left_out(spec) else []),
         *plan.make_training(replace(spec, rounds=1)),
     )
@@ -115,7 +120,7 @@ class ElasticTraining(Measured):
         self.site = site
         self.strength = self.learn_strength()
         every = np.ones((1, len(site.y)), dtype=bool)
-        last = run_sums(site, FIT, self._steps([self.strength], every), "the fit")
+        last = self._run(FIT, self._steps([self.strength], every), "the fit")
         if last.arrays["moving"][0]:
             site.say("The model has not come to rest in the rounds of the terms: its last point.")
         point = np.asarray(last.arrays["at"])[0]
@@ -131,12 +136,13 @@ class ElasticTraining(Measured):
         if find_stage(self.site.swarm.spec, PATH) is None:
             return fixed or FIXED
         step = self._steps(STRENGTHS, see_folds(self.site.fold), (FOLDS - 1) / FOLDS)
-        strength = read_strength(run_sums(self.site, PATH, step, "the penalty is learnt").arrays)
+        strength = read_strength(self._run(PATH, step, "the penalty is learnt").arrays)
         self.site.say(f"the penalty was chosen in the swarm: C = {strength:g}")
         return strength
 
     def fit(self, turn: SwarmRound) -> None:
         """Send the model that the sums have made."""
+        warn_of_start(self.site, self.parameters, self.made)
         load(self.parameters, self.made)
         turn.report(samples=len(self.site.y))
 
@@ -174,6 +180,11 @@ class ElasticTraining(Measured):
         except ValueError:
             return None
 
+    def _run(self, stage: str, step: Step, what: str) -> Summed:
+        """Take part in a stage; in a masked study in fixed point, of means over all rows."""
+        fixed = find_fixed(self.site.swarm.spec, stage, elastic.PARTS, self.site.rows_of_all)
+        return run_sums(self.site, stage, step, what, fixed)
+
     def _steps(self, strengths: Sequence[float], seen: Masks, share: float = 1.0) -> Step:
         """Return the step of a stage whose models see (K, n) of this hospital's rows, and this
         share of the rows of each class."""
@@ -208,7 +219,9 @@ class ElasticTraining(Measured):
 
     def _model(self, models: int, strengths: Sequence[float]) -> ElasticNet:
         ratio = read_ratio(self.site.swarm.spec)
-        return ElasticNet(models, self.site.x.shape[1], self.site.loss, ratio, tuple(strengths))
+        slack = elastic.STEP * self.site.rows_of_all if self.site.swarm.spec.privacy.masked else 0.0
+        columns, strengths = self.site.x.shape[1], tuple(strengths)
+        return ElasticNet(models, columns, self.site.loss, ratio, strengths, slack)
 
     def _weigh(self, class_rows: Any, seen: Masks) -> Rows:
         return elastic.weigh(self.site.dense_x, self.site.y, self.site.loss, class_rows, seen)

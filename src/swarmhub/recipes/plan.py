@@ -32,6 +32,7 @@ from swarmhub.recipes.registry import (
 
 STATISTICS, PENALTY, CHOICE, START = "statistics", "penalty", "choice", "initial"
 TRAINING, LEFT_OUT, EVALUATION = "training", "left-out", "evaluation"
+FIT = "fit"  # of a model by sums
 CONTRIBUTION = "contribution"
 ROUNDS = 20  # of training, at most
 GRID_ROUNDS = 12
@@ -101,11 +102,17 @@ def check_options(spec: Spec) -> None:
             raise BadInput(
                 f"Expected options.{option} to be {' or '.join(words)}, got '{plain(text, 30)}'."
             )
+    for option in ("left_out", "contribution"):
+        if spec.privacy.masked and spec.options.get(option) == "yes":
+            raise BadInput(
+                f"Expected options.{option} to be no in a masked study, got yes: sums with and "
+                "without a hospital tell its part; leave the option out."
+            )
     recipe.check(spec)
 
 
 def need_maskable_model(model: str, kind: OutcomeKind) -> None:
-    """Raise BadInput, with those that can, if the recipe's training rounds cannot be masked."""
+    """Raise BadInput, with those that can, if the recipe cannot be masked."""
     if can_be_masked(model):
         return
     names = list_maskable(kind)
@@ -116,7 +123,7 @@ def need_maskable_model(model: str, kind: OutcomeKind) -> None:
         )
     raise BadInput(
         f"Expected the model {' or '.join(names)} in a masked study, got '{plain(model, 40)}': its "
-        "hospitals send sums or whole numbers, which cannot be masked yet."
+        "hospitals send what cannot be masked yet."
     )
 
 
@@ -197,8 +204,8 @@ def read_penalty(spec: Spec) -> float | None:
 
 
 def wants_left_out(spec: Spec) -> bool:
-    """Return whether a model without each hospital is trained, too."""
-    return spec.options.get("left_out", "yes") == "yes"
+    """Return whether a model without each hospital is trained, too: not in a masked study."""
+    return not spec.privacy.masked and spec.options.get("left_out", "yes") == "yes"
 
 
 def make_stages(spec: Spec, schema: Schema) -> tuple[Stage, ...]:
@@ -223,9 +230,12 @@ def make_training(spec: Spec, until: Until | None = None, rounds: int = 0) -> tu
     return Stage(START, INITIAL), Stage(TRAINING, TRAIN, most, spec.merge, until=until)
 
 
-def make_sums(name: str, rounds: int, agreed: tuple[str, ...] = AGREED) -> Stage:
-    """Return a stage in which models are trained side by side, until they move at no hospital."""
-    bounds = (Bound(MOVING, 0, 1),)
+def make_sums(
+    name: str, rounds: int, agreed: tuple[str, ...] = AGREED, bounds: tuple[Bound, ...] = ()
+) -> Stage:
+    """Return a stage in which models are trained side by side, until they move at no hospital.
+    `bounds` are those of all arrays, for a masked study."""
+    bounds = bounds or (Bound(MOVING, 0, 1),)
     return Stage(name, SUM, rounds, until=Until(MOVING, 0), bounds=bounds, agreed=agreed)
 
 

@@ -131,6 +131,11 @@ class Site:
         return dataset.y.astype(np.int64)
 
     @property
+    def rows_of_all(self) -> float:
+        """The number of training rows of all hospitals, which each of them knows."""
+        return float(sum(self.design.class_rows))
+
+    @property
     def plan(self) -> Plan:
         """The terms of cross-validation."""
         return Plan(self.design.class_rows, loss=self.loss, own=self.has_own_intercept)

@@ -12,15 +12,20 @@ from swarmhub.data.frames import Floats
 from swarmhub.errors import TrainerError
 from swarmhub.recipes import plan
 from swarmhub.recipes.contribution import learn_contribution
+from swarmhub.recipes.fixed import find_fixed
 from swarmhub.recipes.leaving import learn_left_out, read_left_out
 from swarmhub.recipes.linear.alone import choose_alone, fit_at
+from swarmhub.recipes.linear.consensus import State
 from swarmhub.recipes.linear.grid import Start
+from swarmhub.recipes.linear.masked import PARTS, fit_round
+from swarmhub.recipes.linear.stack import Models, Stack
+from swarmhub.recipes.linear.sums import from_sums
 from swarmhub.recipes.linear.training import MILLION, Training
 from swarmhub.recipes.measuring import measure_final, measure_round
 from swarmhub.recipes.mlp import Mlp
 from swarmhub.recipes.objective import Objective
 from swarmhub.recipes.site import Arrays, Site
-from swarmhub.recipes.stages import learn_start
+from swarmhub.recipes.stages import learn_start, run_sums
 from swarmhub.train.training import SwarmRound
 
 
@@ -65,7 +70,23 @@ class Measured:
         return {**metrics, **counts}
 
 
-class LinearTraining(Measured):
+class Linear(Measured):
+    """A linear model; `parameters` are the merged ones, in place: `weight` (p,), of several outputs
+    (e, p), and `bias` (e,)."""
+
+    parameters: Arrays
+
+    def predict(self) -> Floats | None:
+        """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
+        weight, bias = self.parameters["weight"], self.parameters["bias"]
+        if self.site.has_own_intercept:
+            bias = self.site.find_intercept(weight)
+            self.site.keep_intercept(bias)
+        x = self.site.test_x
+        return None if x is None else self.site.predict(weight, bias, x)
+
+
+class LinearTraining(Linear):
     """Logistic regression (`linear.training`)."""
 
     def __init__(self, site: Site, start: Start) -> None:
@@ -84,14 +105,32 @@ class LinearTraining(Measured):
         turn.local = {name: np.asarray(value) for name, value in state.items()}
         turn.report(samples=len(self.site.y))
 
-    def predict(self) -> Floats | None:
-        """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
-        weight, bias = self.parameters["weight"], self.parameters["bias"]
-        if self.training.own:
-            bias = self.site.find_intercept(weight)
-            self.site.keep_intercept(bias)
-        x = self.site.test_x
-        return None if x is None else self.site.predict(weight, bias, x)
+
+class SummedTraining(Linear):
+    """The same in a masked study: sums make the model (`linear.masked`)."""
+
+    def __init__(self, site: Site, start: Start) -> None:
+        rows, features = site.design.class_rows, len(site.design.sources)
+        models = Models.of([start.strength], rows, site.loss, site.has_own_intercept)
+        self.site, self.stack = site, Stack.of(models, site.axes, site.y)
+
+        def step(sums: Any, state: State) -> tuple[Arrays, State]:
+            return fit_round(self.stack, start, sums, state, plan.STILL)
+
+        fixed = find_fixed(site.swarm.spec, plan.FIT, PARTS, float(sum(rows)))
+        found = run_sums(site, plan.FIT, step, "the model is trained", fixed)
+        point = from_sums(found.arrays).point[0].reshape(site.loss.outputs, features + 1)
+        weight = point[0, :-1] if len(point) == 1 else point[:, :-1]
+        self.made: Arrays = {"weight": weight.copy(), "bias": point[:, -1].copy()}
+        self.parameters: Arrays = {name: array.copy() for name, array in self.made.items()}
+
+    def fit(self, turn: SwarmRound) -> None:
+        """Send the model that the sums have made, with this hospital's own intercepts if each has
+        its own: their mean is for hospitals that have none."""
+        warn_of_start(self.site, self.parameters, self.made)
+        own = {"bias": self.stack.intercepts_of(self.made["weight"])}
+        load(self.parameters, self.made | (own if self.site.has_own_intercept else {}))
+        turn.report(samples=len(self.site.y))
 
 
 class MlpTraining(Measured):
@@ -126,6 +165,19 @@ def fit_local(site: Site) -> Floats | None:
         return fit_at(site.axes, site.y, strength, site.loss)
     except ValueError:
         return None
+
+
+def warn_of_start(site: Site, parameters: Arrays, made: Arrays) -> None:
+    """Say that the start of a masked round is not the model that the sums make here: changes larger
+    than the clip are lost then."""
+    privacy = site.swarm.spec.privacy
+    clip = privacy.clip_millionths / MILLION
+    apart = [np.abs(parameters[name] - array).max(initial=0.0) for name, array in made.items()]
+    if privacy.masked and max(apart) > clip:
+        site.say(
+            "The start that a hospital has offered is not the model that the sums make here, and "
+            "is too far from it: the trained model is wrong; stop the study, and propose it again."
+        )
 
 
 def load(parameters: Arrays, made: Arrays) -> None:

@@ -57,6 +57,8 @@ def find_words(spec: Spec) -> Mapping[str, StageWords]:
     own: Mapping[str, StageWords] = getattr(recipe, "WORDS", {})
     if spec.privacy.dp is not None:
         own = {**own, plan.TRAINING: OF_DP}
+    if find_stage(spec, plan.FIT) is not None:
+        own = {**own, plan.TRAINING: MADE}
     return {**WORDS, **own, plan.EVALUATION: say_evaluation(spec, recipe)}
 
 
@@ -74,5 +76,7 @@ def say_evaluation(spec: Spec, recipe: Recipe) -> StageWords:
 def _without_stages(spec: Spec) -> Spec:
     """Return terms as their proposer wrote them, before the stages were written out."""
     training = find_stage(spec, plan.TRAINING)
-    rounds, merge = (training.max_rounds, training.rule) if training else (0, MergeRule())
+    merge = training.rule if training else MergeRule()
+    longest = find_stage(spec, plan.FIT) or training
+    rounds = longest.max_rounds if longest else 0
     return replace(spec, stages=(), rounds=rounds, merge=merge)

@@ -37,12 +37,13 @@ no_deal        sends keys for masks, and deals nothing
 false_doubt    complains of right shares
 no_shares      does not show the shares that open a sum
 false_shares   shows others than were dealt to it
+false_input    contributes whatever numbers, as if they were its masked answer
 uninvited      has not approved the study, and enrols and contributes all the same
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from swarmhub.contract.records import ROUND, RoundRef, Share
@@ -58,6 +59,7 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.keys import PrivateKey
 from swarmhub.merge import excerpt
+from swarmhub.params import Layout
 from swarmhub.protocol import (
     Audit,
     Audited,
@@ -302,6 +304,13 @@ class ByzantineNode(MischievousNode):
         if isinstance(effect.body, Settle):
             self._settlements.append(effect.body)
         super().submit(effect)
+
+    def _store(self, made: tuple[Layout, Iterable[memoryview]], first: bool = True) -> Blob:
+        """Store a masked answer (`first`) or an open sum; another answer (`false_input`)."""
+        found = super()._store(made, first)
+        if not first or "false_input" not in self.lies:
+            return found
+        return self._keep(self._spoiled(found), first=True)
 
     def _keeps_back(self, body: object) -> bool:
         """Return whether it does not send what it owes others for their masks."""

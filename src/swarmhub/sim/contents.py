@@ -35,6 +35,7 @@ MODEL, MOMENTS, FIT, COUNTS = "training", "moments", "fit", "evaluation"
 FIT_ROUNDS, FIT_MOST = 4, 40  # the sums of the last rounds are smaller than that
 GRADIENT = Bound("gradient", -1000, 1000)
 HITS = Bound("hits", 0, 1000)
+MOMENT = Bound("x", 0, 1000)  # if it is masked: a whole number
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,19 @@ class Blob:
 
 class Forms:
     """The layouts of a run, by stage and by digest. `floats`: numbers of a model; `masked`: it has
-    rounds in which they leave as masked whole numbers; `wire`: as changes in this format."""
+    rounds in which they leave as masked whole numbers, and sums of such numbers alone; `wire`: as
+    changes in this format."""
 
     def __init__(self, floats: int, masked: bool = False, wire: str = "") -> None:
+        number = "I64" if masked else "F64"
         self.of_stage = {
             MODEL: Layout.of([Tensor("w", "F32" if masked else "F64", (floats,))]),
-            MOMENTS: Layout.of([Tensor("n", "I64", (2,)), Tensor("x", "F64", (floats,))]),
-            FIT: Layout.of([Tensor("at", "F64", (3,)), Tensor("gradient", "I64", (5,))]),
+            MOMENTS: Layout.of([Tensor("n", "I64", (2,)), Tensor("x", number, (floats,))]),
+            FIT: Layout.of([Tensor("at", number, (3,)), Tensor("gradient", "I64", (5,))]),
             COUNTS: Layout.of([Tensor("hits", "I64", (4,))]),
         }
         self.model = self.of_stage[MODEL]
+        self.whole = masked
         self.masked = ring_layout(self.model) if masked else None
         self.format = wire
         self.wire = wire_layout(self.model, wire) if wire else None
@@ -81,13 +85,15 @@ class Forms:
         return self.by_digest.get(digest, self.model)
 
 
-def make_stages(rounds: int, rule: MergeRule, statistics: bool) -> tuple[Stage, ...]:
+def make_stages(
+    rounds: int, rule: MergeRule, statistics: bool, masked: bool = False
+) -> tuple[Stage, ...]:
     """Return stages of every kind: sums of two sorts before a training, counts after it."""
     first = (Stage("statistics", DESCRIBE),) if statistics else ()
     until = Until(GRADIENT.array, FIT_MOST)
     return (
         *first,
-        Stage(MOMENTS, SUM),
+        Stage(MOMENTS, SUM, bounds=(MOMENT,) if masked else ()),
         Stage(FIT, SUM, FIT_ROUNDS, until=until, bounds=(GRADIENT,), agreed=("at",)),
         Stage("initial", INITIAL),
         Stage(MODEL, TRAIN, rounds, rule),
@@ -99,12 +105,12 @@ def sums(stage: str, turn: int, rng: random.Random, forms: Forms) -> Blob:
     """Return an honest contribution to a stage that adds arrays."""
     layout = forms.of_stage[stage]
     if stage == MOMENTS:
-        x = np.full(layout.tensors[1].shape, rng.random())
+        x = np.full(layout.tensors[1].shape, rng.randrange(1000) if forms.whole else rng.random())
         return blob_of({"n": np.array([rng.randrange(100), 1]), "x": x})
     if stage == FIT:
         size = 64 >> 2 * (turn - 1)
         gradient = np.array([rng.randint(-size, size) for _ in range(5)])
-        return blob_of({"at": np.full(3, turn / 7), "gradient": gradient})
+        return blob_of({"at": np.full(3, turn if forms.whole else turn / 7), "gradient": gradient})
     return blob_of({"hits": np.array([rng.randrange(100) for _ in range(4)])})
 
 

@@ -8,14 +8,17 @@ import numpy as np
 
 from swarmhub.contract import events as e
 from swarmhub.contract.records import ROUND, Contribution, Round
+from swarmhub.contract.round.kinds import KINDS
+from swarmhub.contract.stages import get_stage
 from swarmhub.merge import WeightedSource, merge_modular
-from swarmhub.params import DTYPES
+from swarmhub.merge.sums import MAX_STEPS
+from swarmhub.params import DTYPES, Layout
 from swarmhub.privacy.fixed_point import Grid, mean_change, quantise
 from swarmhub.privacy.masking import apply_masks
 from swarmhub.protocol import MaskOwn, recompute
 from swarmhub.protocol.mask_work import FixedPoint, Keying, make_own_masks
 from swarmhub.protocol.masking import make_keying
-from swarmhub.sim.contents import Blob
+from swarmhub.sim.contents import Arrays, Blob, arrays_of, blob_of
 from swarmhub.sim.ports import STUDY_NAME, Peer
 from swarmhub.sim.run_record import RunRecord
 from swarmhub.sim.secrecy import Exposure, find_sums
@@ -31,8 +34,9 @@ class MaskChecks(RunRecord):
     _sources: dict[Digest, Digest]  # masked answers, and what they are made of
     _masked: dict[tuple[MemberId, int, int], Digest]  # by member, round and keying: the answer
     _exposed: dict[tuple[int, int], Exposure]  # by round and keying
-    _opened: dict[Digest, set[frozenset[MemberId]]]  # by base: honest sums that can be computed
-    _true: dict[int, Blob]  # the model of each settled sum, by round
+    # by stage and base: honest sums that can be computed
+    _opened: dict[tuple[int, Digest], set[frozenset[MemberId]]]
+    _true: dict[int, Blob]  # what each settled sum opens to, by round
 
     def _begin_masks(self) -> None:
         self._sources, self._masked, self._exposed, self._opened, self._true = {}, {}, {}, {}, {}
@@ -73,7 +77,7 @@ class MaskChecks(RunRecord):
         liars = self.world.schedule.liars
         exposure = self._get_exposure(r)
         least = self._compute_threshold(r) - max(1, len(liars))
-        opened = self._opened.setdefault(r.base, set())
+        opened = self._opened.setdefault((r.stage, r.base), set())
         for found in find_sums(exposure, liars):
             opened.add(found)
             if len(found) < least:
@@ -100,7 +104,8 @@ class MaskChecks(RunRecord):
         if total.digest != event.digest:
             self._break("TRUE_MERGE", f"round {r.number}: the masked sum is false")
             return
-        self._true[r.number] = self._unmask(r)
+        is_model = KINDS[r.kind].makes_model
+        self._true[r.number] = self._unmask(r) if is_model else self._unmask_sums(r)
 
     def _unmask(self, r: Round) -> Blob:
         """Return the model of the members' inputs: of honest ones as they were before they were
@@ -132,6 +137,37 @@ class MaskChecks(RunRecord):
         apply_masks(words, 0, [m.inverse() for m in masks])
         words[self.world.forms.model.tensors[0].count :] = 0
         return words
+
+    def _unmask_sums(self, r: Round) -> Blob:
+        """Return the sums of the members' whole numbers, cut to what so many members can make; of
+        an array that all send alike, what one of them has sent."""
+        stage, count = get_stage(self.world.spec, r), len(r.contributions)
+        layout = self.world.forms.of_stage[stage.name]
+        found = [self._open_arrays(r, c, layout) for c in r.contributions]
+        limits = {b.array: (b.low, b.high) for b in stage.bounds}
+        sums = {}
+        for name in found[0]:
+            low, high = limits.get(name, (-MAX_STEPS, MAX_STEPS))
+            total = np.sum([each[name].view(np.uint64) for each in found], 0, np.uint64)
+            parts = count if name in stage.agreed else 1
+            factor = count // parts
+            sums[name] = np.clip(total.view(np.int64) // parts, low * factor, high * factor)
+        return blob_of(sums)
+
+    def _open_arrays(self, r: Round, c: Contribution, layout: Layout) -> Arrays:
+        """Return a contribution's arrays without its member's masks: an honest one's are those that
+        its trainer has made."""
+        keying = make_keying(self.world.chain.state, r, c.member)
+        words = np.frombuffer(self.world.blobs[c.digest].data, "<u8").copy()
+        root = self.world.nodes[c.member].disk.roots[keying.number, keying.keying]
+        masks = make_own_masks(root, keying, r.need_masks().dealt)
+        apply_masks(words, 0, [m.inverse() for m in masks])
+        found = arrays_of(Blob(c.layout, words.tobytes()), layout)
+        if c.member not in self.world.schedule.liars:
+            right = arrays_of(self.world.blobs[self._sources[c.digest]], layout)
+            if any(not np.array_equal(found[name], right[name]) for name in right):
+                self._break("TRUE_MERGE", f"member {c.member} has masked something else")
+        return found
 
     def _quantise(self, grid: Grid, c: Contribution, base: np.ndarray) -> Words:
         own = np.frombuffer(self.world.blobs[self._sources[c.digest]].data, DTYPES["F32"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from swarmhub.errors import MaskError, MergeError, SpentError
 from swarmhub.params import Layout
-from swarmhub.protocol import MaskEffect, MergeDone, Observation, OwnMasked
+from swarmhub.protocol import MaskEffect, MergeDone, Observation, OwnMasked, recompute
 from swarmhub.protocol import mask_procedure as procedure
 from swarmhub.protocol.effects import (
     CheckShare,
@@ -85,7 +85,7 @@ class MaskingNode(TalkingNode):
                 return self._unmask(effect)
 
     def _mask_own(self, effect: MaskOwn) -> Observation | None:
-        if not {effect.digest, effect.base} <= self.disk.blobs.keys():
+        if not {effect.digest, effect.base} - {""} <= self.disk.blobs.keys():
             return None  # the round has moved on, and the blobs were swept
         keying = effect.keying
         made = self._store(
@@ -102,14 +102,15 @@ class MaskingNode(TalkingNode):
         return masked
 
     def _unmask(self, effect: Unmask) -> Observation | None:
-        if not {effect.total, effect.base} <= self.disk.blobs.keys():
+        if not {effect.total, effect.base} - {""} <= self.disk.blobs.keys():
             return None
-        made = self._store(procedure.unmask(self.disk, effect), first=False)
+        made = self._store(procedure.unmask(self.disk, effect, lambda false: None), first=False)
         found, number = made.fingerprint, effect.keying.number
         self.world.observer.after_merge(self, number, found.digest)
         signature = self.sign(OFFER_DOMAIN, number, effect.revision, found)
+        met = effect.stage is not None and recompute.is_met(self.disk, effect.stage, found.digest)
         return MergeDone(
-            number, effect.revision, found.digest, found.nbytes, found.layout, signature
+            number, effect.revision, found.digest, found.nbytes, found.layout, signature, met
         )
 
     def _store(self, made: tuple[Layout, Iterable[memoryview]], first: bool = True) -> Blob:

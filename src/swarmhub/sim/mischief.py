@@ -69,7 +69,8 @@ class MischievousNode(SimNode):
     def _form_of(self, r: Round) -> Digest:
         if KINDS[r.kind].carries == DOCUMENT:
             return STATISTICS_LAYOUT
-        if has_free_layout(r) and self.world.forms.masked and r.is_masked:
+        is_model = KINDS[r.kind].makes_model
+        if is_model and has_free_layout(r) and self.world.forms.masked:
             return self.world.forms.masked.digest
         if r.wire and self.world.forms.wire:
             return self.world.forms.wire.digest
@@ -211,7 +212,7 @@ class MischievousNode(SimNode):
         blocks = [b for b in self.world.chain.blocks[1:] if b.txs]
         tx = self.world.random.choice(self.world.random.choice(blocks).txs)
         self.world.submit(self.me, tx)
-        signature = read_transaction(tx).signature.encode()
+        signature = bytes.fromhex(read_transaction(tx).signature)
         self.world.submit(self.me, tx.replace(signature, signature[::-1]))
 
     def _forge(self, r: Round) -> None:

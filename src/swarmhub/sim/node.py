@@ -167,7 +167,7 @@ class SimNode(MaskingNode):
         found = made.fingerprint
         self.world.observer.after_merge(self, effect.number, found.digest)
         signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found)
-        met = recompute.is_met(self.disk, effect.stage, found.digest, effect.changes)
+        met = recompute.is_merge_met(self.disk, effect, found.digest)
         offer = MergeDone(
             effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature, met
         )

@@ -45,7 +45,7 @@ ATTACKS = (
     "reoffer", "copy", "rotate", "late_offer", "flee", "curious", "false_test",
 )  # fmt: skip
 MASK_ATTACKS = (
-    "bad_shares", "no_deal", "false_doubt", "no_shares", "false_shares",
+    "bad_shares", "no_deal", "false_doubt", "no_shares", "false_shares", "false_input",
 )  # fmt: skip
 WIRE_ATTACKS = ("false_model",)
 MIN_MASKED = 4  # members of a masked study that stay: with three, a Byzantine one halts it
@@ -90,8 +90,8 @@ class Schedule:
     floats: int = FLOATS
     statistics: bool = False
     stages: bool = False  # of every kind
-    masked: bool = False  # the rounds of training
-    wire: str = ""  # the format in which these send changes; "": they send models
+    masked: bool = False  # the rounds of training, and those of sums
+    wire: str = ""  # the format in which trainers send changes; "": they send models
     seed: int = 0  # of delays, drops and training times
     drop: int = 0
     duplicate: int = 0
@@ -231,7 +231,7 @@ def _ruling(seed: int, schedule: Schedule) -> Schedule:
 
 
 def _masking(seed: int, schedule: Schedule) -> Schedule:
-    """Mask the rounds of training, in one schedule of four that has enough members; its Byzantine
+    """Mask the rounds that add numbers, in one schedule of four with enough members; its Byzantine
     members tell lies about masks, too."""
     rng = random.Random(f"masks {seed}")
     staying = schedule.founders - schedule.leavers

@@ -303,5 +303,7 @@ def make_spec(schedule: Schedule) -> Spec:
     )  # fmt: skip
     rule = MergeRule(schedule.merge, max_share_permille=schedule.max_share)  # type: ignore[arg-type]
     if schedule.stages:
-        return replace(spec, stages=make_stages(schedule.rounds, rule, schedule.statistics))
+        return replace(
+            spec, stages=make_stages(schedule.rounds, rule, schedule.statistics, schedule.masked)
+        )
     return replace(spec, rounds=schedule.rounds, merge=rule, statistics=schedule.statistics)

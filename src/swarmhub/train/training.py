@@ -162,8 +162,9 @@ class Training:
         failpoint("trainer.local")
         layout = parameters.write(Path(turn._task["drop"]))
         self._tasks.answer(
-            turn._task, self._weight, layout=layout, metrics=turn.metrics, own=turn._own
-        )
+            turn._task, self._weight, layout=layout, metrics=turn.metrics, own=turn._own,
+            write=parameters.write,
+        )  # fmt: skip
 
     def _give_start(self, parameters: Parameters, task: dict[str, Any]) -> None:
         """Offer this site's start of the model: as it was when the session began."""

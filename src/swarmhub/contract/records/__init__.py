@@ -76,6 +76,7 @@ from swarmhub.contract.records.masks import (
     MaskedSum,
     MaskKeys,
     Masks,
+    RoundKeys,
     Text,
 )
 from swarmhub.contract.records.privacy import SPENT, DifferentialPrivacy, Privacy, Spent
@@ -193,6 +194,7 @@ __all__ = [
     "Report",
     "Result",
     "Round",
+    "RoundKeys",
     "RoundRef",
     "Scale",
     "Score",

@@ -22,6 +22,20 @@ class MaskKeys:
 
 
 @dataclass(frozen=True)
+class RoundKeys:
+    """Keys as they are sent, with the round that they are for: the open one, or the next."""
+
+    number: int
+    pair: str
+    seal: str
+    keying: int = 0  # of the open round; 0 for the next one
+
+    @property
+    def stored(self) -> MaskKeys:
+        return MaskKeys(self.keying, self.pair, self.seal)
+
+
+@dataclass(frozen=True)
 class Dealt:
     """A member's dealing of its two secrets to all keyed members, in base64: the public part, and
     the sealed shares one after the other, by recipient."""

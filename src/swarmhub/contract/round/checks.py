@@ -35,6 +35,7 @@ from swarmhub.contract.refusals import (
 from swarmhub.contract.round.budget import is_noisy
 from swarmhub.contract.round.election import get_auditors, get_candidates, is_backed
 from swarmhub.contract.round.kinds import (
+    CONFIRMING,
     COUNTS,
     DOCUMENT,
     KINDS,
@@ -43,6 +44,7 @@ from swarmhub.contract.round.kinds import (
     has_free_layout,
     is_taken,
 )
+from swarmhub.contract.round.masks import is_masked_stage
 from swarmhub.contract.round.wire import check_form
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
@@ -147,7 +149,11 @@ def check_contribution(
 def check_contents(study: Study, spec: Spec, r: Round, member: MemberId, tx: Contribute) -> None:
     """Check what a contribution to this kind of round carries."""
     if KINDS[r.kind].carries == COUNTS:
-        if not (tx.root or tx.nbytes or tx.layout):
+        is_empty = not (tx.root or tx.nbytes or tx.layout)
+        if is_empty and is_masked_stage(spec, get_stage(spec, r)):
+            expected = "counts: in a masked study no metrics of one hospital leave it"
+            raise BadValue("root", expected, tx.root)
+        if is_empty:
             return  # metrics only
         if not get_stage(spec, r).bounds:
             raise BadValue("root", "nothing: this evaluation carries metrics only", tx.root)
@@ -173,7 +179,7 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
     if KINDS[r.kind].carries == DOCUMENT:
         expected = STATISTICS_LAYOUT
     elif has_free_layout(r):
-        expected = r.contributions[0].layout if r.phase == MERGING else ""
+        expected = r.contributions[0].layout if r.phase in (MERGING, CONFIRMING) else ""
         if expected and nbytes != r.contributions[0].nbytes:
             raise BadValue(
                 "nbytes", f"those of the contributions, {r.contributions[0].nbytes}", nbytes

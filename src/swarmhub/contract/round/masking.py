@@ -13,8 +13,10 @@ from swarmhub.contract.records import (
     MAX_STRIKES,
     OPENINGS,
     Dealt,
-    MaskKeys,
+    Member,
     Round,
+    RoundKeys,
+    Spec,
     Text,
 )
 from swarmhub.contract.refusals import AlreadyDone, BadValue, NotAllowed, StaleRound, UnknownThing
@@ -57,27 +59,33 @@ def key(ctx: Context, tx: Key) -> None:
     study, spec, r = need_open_round(ctx, tx.study)
     if study.samples_of(member.id) is None:
         raise NotAllowed("an enrolled member", "send keys")
-    for field, value in (("pair", tx.pair), ("seal", tx.seal)):
-        check_key(field, value)
-    if tx.number == r.number + 1 and tx.keying == 0 and is_to_be_masked(spec, r):
-        now = False
-    elif (
-        r.masks
-        and (tx.number, tx.keying) == (r.number, r.masks.keying)
-        and (r.phase in (OPEN, KEYING))
-    ):
-        now = True
-        need_few_strikes(r, member)
-    else:
-        raise StaleRound(say(tx), say_keying(r), r.base)
-    known = MASK_KEYS.get(ctx.state, tx.study, "keys", tx.number, member.id)
-    if known is not None and known.keying == tx.keying:
-        raise AlreadyDone(f"member {member.id} has sent keys for round {tx.number}")
-    keys = MaskKeys(tx.keying, tx.pair, tx.seal)
-    MASK_KEYS.put(ctx.state, tx.study, "keys", tx.number, member.id, record=keys)
-    ctx.emit(events.KeysSent(tx.study, tx.number, member.id))
-    if now:
+    known = MASK_KEYS.get(ctx.state, tx.study, "keys", tx.keys.number, member.id)
+    if known == tx.keys.stored:
+        raise AlreadyDone(f"member {member.id} has sent keys for round {tx.keys.number}")
+    take_keys(ctx, spec, r, member, tx.keys)
+    if tx.keys.number == r.number:
         advance(ctx, tx.study)
+
+
+def take_keys(ctx: Context, spec: Spec, r: Round, member: Member, keys: RoundKeys | None) -> None:
+    """Store the keys that a transaction brings, for the open round or the one after it; the same
+    ones may come twice."""
+    if keys is None:
+        return
+    for field, value in (("pair", keys.pair), ("seal", keys.seal)):
+        check_key(field, value)
+    asked = r.masks.keying if r.masks else None
+    if (keys.number, keys.keying) == (r.number, asked) and r.phase in (OPEN, KEYING):
+        need_few_strikes(r, member)
+    elif (keys.number, keys.keying) != (r.number + 1, 0) or not is_to_be_masked(spec, r):
+        raise StaleRound(say(r.study, keys), say_keying(r), r.base)
+    known = MASK_KEYS.get(ctx.state, r.study, "keys", keys.number, member.id)
+    if known == keys.stored:
+        return
+    if known is not None and known.keying == keys.keying:
+        raise AlreadyDone(f"member {member.id} has sent keys for round {keys.number}")
+    MASK_KEYS.put(ctx.state, r.study, "keys", keys.number, member.id, record=keys.stored)
+    ctx.emit(events.KeysSent(r.study, keys.number, member.id))
 
 
 def check_key(field: str, value: str) -> None:
@@ -228,17 +236,17 @@ def need_keying(ctx: Context, tx: Deal | Complain | Rekey, member: MemberId) -> 
     _, _, r = need_open_round(ctx, tx.study)
     masks = r.masks
     if masks is None or (tx.number, tx.keying) != (r.number, masks.keying):
-        raise StaleRound(say(tx), say_keying(r), r.base)
+        raise StaleRound(say(tx.study, tx), say_keying(r), r.base)
     if not is_taken(r.phase, tx.KIND):
-        raise StaleRound(say(tx), say_keying(r), r.base)
+        raise StaleRound(say(tx.study, tx), say_keying(r), r.base)
     if member not in masks.keyed:
         raise NotAllowed("a member with keys in this round", "take part in its dealing")
     return r
 
 
-def say(tx: Key | Deal | Complain | Rekey) -> str:
+def say(study: str, tx: RoundKeys | Deal | Complain | Rekey) -> str:
     """Return the subject of an act in words."""
-    return f"keying {tx.keying} of round {tx.number} of '{tx.study[:40]}'"
+    return f"keying {tx.keying} of round {tx.number} of '{study[:40]}'"
 
 
 def say_keying(r: Round) -> str:

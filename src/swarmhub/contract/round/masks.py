@@ -22,6 +22,7 @@ from swarmhub.contract.records import (
     DEALINGS,
     MASK_KEYS,
     OPENINGS,
+    STUDY,
     Masks,
     Round,
     Spec,
@@ -30,7 +31,7 @@ from swarmhub.contract.records import (
     get_chain,
 )
 from swarmhub.contract.refusals import BadValue
-from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.kinds import EVALUATE, SUM, TRAIN
 from swarmhub.contract.stages import get_stages
 from swarmhub.contract.state import Overlay, Reader
 from swarmhub.types import MemberId
@@ -39,8 +40,11 @@ MAX_MASKED = 32  # members of a masked study: each deals a share to each
 
 
 def is_masked_stage(spec: Spec, stage: Stage) -> bool:
-    """Return whether rounds of a stage are masked."""
-    return spec.privacy.masked and stage.kind == TRAIN
+    """Return whether rounds of a stage are masked: in a masked study all that add what hospitals
+    send. Documents (`describe`) are merged in plain."""
+    return spec.privacy.masked and (
+        stage.kind in (TRAIN, SUM) or (stage.kind == EVALUATE and bool(stage.bounds))
+    )
 
 
 def make_masks(spec: Spec, stage: Stage, keying: int) -> Masks | None:
@@ -114,11 +118,11 @@ def is_to_be_masked(spec: Spec, r: Round) -> bool:
 
 
 def forget_dealings(state: Overlay, r: Round) -> None:
-    """Delete the dealings and shares of a round, and its keys."""
-    masks = r.masks
-    if masks is None:
-        return
-    for m in {*masks.keyed, *r.roster, *r.enrolled}:
+    """Delete the dealings and shares of a round, and its keys: also of one that might have been
+    masked and was not."""
+    keyed = r.masks.keyed if r.masks else ()
+    enrolled = (e.member for e in STUDY.need(state, r.study).enrolled)
+    for m in {*keyed, *r.roster, *r.enrolled, *enrolled}:
         drop(state, r.study, r.number, m)
 
 

@@ -54,6 +54,7 @@ from swarmhub.contract.round.kinds import (
     TRAIN,
     takes_members,
 )
+from swarmhub.contract.round.masking import take_keys
 from swarmhub.contract.round.minimum import is_enough, take_in
 from swarmhub.contract.round.phases import (
     advance,
@@ -88,6 +89,7 @@ def ready(ctx: Context, tx: Ready) -> None:
     need_budget(ctx.state, spec, member.id)
     if member.id in get_expected(r) or member.id in study.ready:
         raise AlreadyDone(f"member {member.id} is ready")
+    take_keys(ctx, spec, r, member, tx.keys)
     joined = take_in(spec, study, r, member.id)
     if joined is None or not takes_members(r):
         begins_again = r.masks is not None and is_waiting_for_more(spec, r)
@@ -132,6 +134,7 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         raise NotAllowed("a member that was enrolled when the round opened",
                          f"contribute to round {r.number}; the next one takes you in")  # fmt: skip
     check_contribution(study, spec, r, member.id, tx)
+    take_keys(ctx, spec, r, member, tx.keys)
     if r.masks:
         need_budget(ctx.state, spec, member.id)  # it is spent when the sum is opened
     else:
@@ -206,11 +209,12 @@ def settle(ctx: Context, tx: Settle) -> None:
     if r.lead.dispute is not None:  # of another merge, too: that one may be true
         raise Disputed(r.lead.dispute.digest, r.lead.dispute.by)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
-    if tx.met and get_stage(spec, r).until is None:
-        raise BadValue("met", "false: the stage has no test", tx.met)
+    is_masked_sum = r.is_masked and r.phase == MERGING
+    if tx.met and (get_stage(spec, r).until is None or is_masked_sum):
+        raise BadValue("met", "false: there is no test of this", tx.met)
     check_model(r, tx)
     check_receipts(ctx, r, tx, member)
-    if r.masks and r.phase == MERGING:
+    if is_masked_sum:
         settle_sum(ctx, r, tx, member.id)
         return
     candidates = get_candidates(r)
@@ -226,7 +230,7 @@ def settle(ctx: Context, tx: Settle) -> None:
         study = replace(study, current=model, best=None, best_score=None, scorers=())
     STUDY.put(ctx.state, r.study, record=study)
     ctx.emit(events.Settled(model, lineage))
-    open_next(ctx, r, candidates, tx.met)
+    open_next(ctx, r, candidates, is_over(r, tx))
     if r.masks:
         suspend_without_required(ctx, r.study)
 
@@ -276,9 +280,16 @@ def make_model(study: Study, spec: Spec, r: Round, tx: Settle, leader: MemberId)
 
 def make_result(spec: Spec, r: Round, model: Model) -> Result:
     """Return the result of a stage: the settled record without what its event tells."""
-    is_last = model.met or r.turn == get_stage(spec, r).max_rounds
+    is_last = is_over(r, model) or r.turn == get_stage(spec, r).max_rounds
     return Result(model.number, model.turn, model.digest, model.nbytes, model.layout, model.leader,
                   is_last, model.met)  # fmt: skip
+
+
+def is_over(r: Round, settled: Settle | Model) -> bool:
+    """Return whether a stage is over with what this round settles: its test holds; or a masked sum
+    is what the round started from. Another round would add the same arrays again, and a sum of
+    them over another set would tell the part of one member."""
+    return settled.met or (r.is_masked and settled.digest == r.base)
 
 
 def poke(ctx: Context, tx: Poke) -> None:

@@ -4,6 +4,7 @@ masked excludes       because
 robust merge rules    they compare contributions, and a masked one says nothing
 a test of `train`     it reads whole numbers of the model as the leader merges them
 members of a stage    sums of two sets that differ by one member tell that one's part
+plain evaluations     metrics of one hospital tell of its part; counts are added under masks
 fewer than 3 members  of a sum of two, either knows the other's part
 
 dp excludes           because
@@ -19,11 +20,15 @@ from dataclasses import replace
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import DifferentialPrivacy, Privacy, Spec, Stage, Study
 from swarmhub.contract.refusals import BadValue
-from swarmhub.contract.round.kinds import INITIAL, TRAIN
+from swarmhub.contract.round.kinds import EVALUATE, INITIAL, TRAIN
 from swarmhub.contract.round.masks import MAX_MASKED, compute_least_set, is_masked_stage
-from swarmhub.contract.stages import get_stages
+from swarmhub.contract.stages import MAX_STORED, get_stages
 
 MAX_CLIP = 1_000_000_000_000  # millionths
+RING = 2**63  # sums of whole numbers are below it, in either direction
+
+# whatever a stage says of its arrays, the sum of all members fits the ring of 2^64
+assert MAX_MASKED * MAX_STORED < RING
 MOST_OF_BUDGET = {
     "epsilon_millionths": 100_000_000,  # beyond 100 nothing is promised
     "delta_trillionths": 1_000_000_000,  # .001
@@ -54,6 +59,9 @@ def check_privacy(ctx: Context, spec: Spec) -> None:
     for stage in get_stages(spec):
         if is_masked_stage(spec, stage):
             check_masked_stage(stage)
+        elif stage.kind == EVALUATE:
+            expected = "counts in the evaluation of a masked study: no metrics of one member"
+            raise BadValue("bounds", expected, f"none in '{stage.name}'")
 
 
 def check_masked_stage(stage: Stage) -> None:
@@ -61,10 +69,10 @@ def check_masked_stage(stage: Stage) -> None:
     if stage.rule.name != "weighted_mean" or stage.rule.max_share_permille != 1000:
         expected = "weighted_mean without a cap in a masked study: other rules compare members"
         raise BadValue("rule", expected, stage.rule.name)
-    if stage.until is not None:
+    if stage.until is not None and stage.kind == TRAIN:
         raise BadValue("until", "none in a masked training stage", stage.until.array)
     if stage.members:
-        expected = "none in a masked training stage: all that are enrolled"
+        expected = "none in a masked stage: all that are enrolled"
         raise BadValue("members", expected, list(stage.members))
 
 

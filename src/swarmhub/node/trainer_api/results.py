@@ -24,7 +24,7 @@ from swarmhub.node.study_driver import AGAIN_S, StudyDriver
 from swarmhub.node.trainer_api.messages import TaskResult
 from swarmhub.node.trainer_api.sessions import Sessions
 from swarmhub.params import Fingerprint, Layout
-from swarmhub.privacy import ring_layout
+from swarmhub.privacy import need_int64, ring_layout
 from swarmhub.protocol import BlobStored, PreparedContribution, TrainingTask, expect
 from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
 from swarmhub.protocol.noise import make_noise
@@ -54,6 +54,8 @@ class ResultIntake:
         failpoint("answer.taken")
         driver = self._studies.drivers.get(study.name)
         task = expect(self._services.state, driver.local) if driver else None
+        if driver is not None:
+            driver.pace.end(given.number, asyncio.get_running_loop().time())
         drop = Path(given.path) if given.path else None
         self._sessions.take_drop(study.name, drop)
         current = study.current.digest if study.current else ""
@@ -96,9 +98,9 @@ class ResultIntake:
             buffer = self._measure(drop, layout)
             if task.kind == TRAIN and buffer[2] != task.layout:
                 raise TrainerError(OTHER_LAYOUT)
-            is_hidden = spec.privacy.masked or spec.privacy.dp is not None
-            if layout is not None and is_hidden and task.kind in (INITIAL, TRAIN):
-                need_maskable(layout)
+            is_model = task.kind in (INITIAL, TRAIN)
+            if layout is not None and (spec.privacy.masked or (spec.privacy.dp and is_model)):
+                need_maskable(layout, is_model)
             if layout is not None and r.wire:
                 wire = wire_layout(layout, r.wire)
                 buffer = (UNKNOWN_ROOT, wire.nbytes, wire.digest)
@@ -224,9 +226,12 @@ class _StillShort(Exception):
     """Raised if this machine has been short of a resource for too long."""
 
 
-def need_maskable(layout: Layout) -> None:
-    """Raise TrainerError, with the array, for parameters that cannot be masked."""
+def need_maskable(layout: Layout, is_model: bool) -> None:
+    """Raise TrainerError, with the array, for parameters or sums that cannot be masked."""
     try:
-        ring_layout(layout)
+        if is_model:
+            ring_layout(layout)
+        else:
+            need_int64(layout)
     except MaskError as error:
         raise TrainerError(str(error)) from None

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub import codec
-from swarmhub.contract.records import SPEC, STUDY, Study
+from swarmhub.contract.records import SPEC, STUDY, Member, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.errors import BadInput, FenceError, TrainerError
 from swarmhub.files import lock
+from swarmhub.home.rotation import is_renewing
 from swarmhub.node.layouts import find_unlike
 from swarmhub.node.news import ANY_STUDY
 from swarmhub.node.services import Services
@@ -75,9 +76,7 @@ class Sessions:
                 f"There is no study '{name[:60]}' on the ledger (any more: a proposal that "
                 "nobody starts lapses); check its name."
             )
-        me = self._services.me()
-        if me is None:
-            raise BadInput(self._status.standing().said)
+        me = self._need_me()
         if study.samples_of(me.id) is None:
             raise BadInput(
                 f"This node is not enrolled in '{name}'; run 'swarmhub study enrol {name}' first."
@@ -85,6 +84,17 @@ class Sessions:
         if study.is_over and self._services.home.is_forgotten(name):
             raise BadInput(f"'{name}' is over, and this hospital has forgotten its models.")
         return study
+
+    def _need_me(self) -> Member:
+        """Return this hospital's record. Raises BadInput if it is no member, ConnectionResetError
+        if it is one under new keys: a trainer that is cut off waits for the node's restart."""
+        services = self._services
+        me = services.me()
+        if me is None and is_renewing(services.home, services.state):
+            raise ConnectionResetError
+        if me is None:
+            raise BadInput(self._status.standing().said)
+        return me
 
     async def _await_study(self, name: str) -> Study:
         """Return the study; if it is not known here, wait, since this node may be a block
@@ -187,6 +197,7 @@ class Sessions:
             self._note_attached(study.name)
             task = assign(services.state, driver.local) if driver else None
             if task is not None and driver is not None:
+                driver.pace.begin(task.number, loop.time())
                 return await self._describe_task(study, task, driver.local)
             sentence = await self._describe_unlike(study, driver.local) if driver else ""
             results = await self._describe_results(study)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from swarmhub import codec
 from swarmhub.contract import Misbehaviour, Result
-from swarmhub.contract.envelope import MAX_TX_BYTES
+from swarmhub.contract.envelope import MAX_TX_BYTES, read_text, write_text
 from swarmhub.contract.events import Event, read_event, with_name
 from swarmhub.errors import Malformed
 from swarmhub.ledger import Block, Committed
@@ -16,8 +16,8 @@ from swarmhub.operations.evidence.extract import Excerpt, Hidden, Level, is_agre
 
 KEYS = {"begun", "header", "level", "results", "txs"}
 WRITTEN, AGREED = {"signature"}, {"agreed", "hidden", "misbehaviour"}  # besides, by kind of ledger
-MAX_LINE_BYTES = 8 * MAX_BLOCK_BYTES  # text within text, and the events
-HEX = "hex:"  # before bytes that are no text; a transaction begins with a brace
+MAX_LINE_BYTES = 12 * MAX_BLOCK_BYTES  # text within text, and the events
+MAX_TEXT = 2 * MAX_TX_BYTES + 8  # letters of one that is no transaction, in hex
 
 
 def write_line(excerpt: Excerpt) -> bytes:
@@ -36,7 +36,7 @@ def write_line(excerpt: Excerpt) -> bytes:
         "results": [
             [r.id, r.code, [with_name(e) for e in r.events]] for r in excerpt.committed.results
         ],
-        "txs": [_to_text(tx) for tx in block.txs],
+        "txs": [write_text(tx) for tx in block.txs],
         **proven,
     })  # fmt: skip
 
@@ -87,22 +87,10 @@ def join_lines(lines: Iterable[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def _to_text(tx: bytes) -> str:
-    try:
-        return tx.decode()
-    except UnicodeDecodeError:
-        return HEX + tx.hex()
-
-
 def _to_bytes(text: Any) -> bytes:
-    if not isinstance(text, str) or len(text) > 2 * MAX_TX_BYTES + len(HEX):
+    if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise Malformed("a transaction is no text, or too long")
-    if not text.startswith(HEX):
-        return text.encode()
-    try:
-        return bytes.fromhex(text.removeprefix(HEX))
-    except ValueError:
-        raise Malformed("a transaction is not in hex") from None
+    return read_text(text)
 
 
 def _list_of(value: Any) -> list[Any]:

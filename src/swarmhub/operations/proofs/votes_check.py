@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from swarmhub import codec, keys
 from swarmhub.contract import State
-from swarmhub.contract.envelope import Transaction, read_transaction
+from swarmhub.contract.envelope import Transaction, read_text, read_transaction
 from swarmhub.contract.execution import compute_chain_id, compute_genesis_digest
 from swarmhub.contract.records import Genesis, read_genesis_json
 from swarmhub.contract.state import Overlay
@@ -102,8 +102,15 @@ def _check_block(proof: VotesProof, chain: str) -> None:
         raise ProofFails("header", "its hash is not the one that the signed header names")
 
 
+def _read_tx(text: str) -> bytes:
+    try:
+        return read_text(text)
+    except Malformed as error:
+        raise ProofFails("tx", f"it does not decode ({error})") from None
+
+
 def _check_transaction(proof: VotesProof, chain: str) -> Transaction:
-    data = proof.tx.encode()
+    data = _read_tx(proof.tx)
     ours = [(b.left, b.tx) for b in proof.beside]
     if _climb(leaf_of(hashlib.sha256(data).digest()), ours) != proof.header.data_hash:
         raise ProofFails("tx", "its path does not lead to the block's transactions")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmhub.contract import State
+from swarmhub.contract.envelope import write_text
 from swarmhub.contract.state import Overlay
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.ledger import Committed
@@ -71,7 +72,7 @@ async def make_votes_proof(folder: Path, tx: Digest) -> VotesProof:
         handovers = await _find_handovers(headers, changes, signed, store)
         return VotesProof(
             "votes", genesis.decode(), handovers, before.header, signed,
-            committed.block.txs[index].decode(), committed.results[index].code,
+            write_text(committed.block.txs[index]), committed.results[index].code,
             find_path(committed, index),
         )  # fmt: skip
     finally:

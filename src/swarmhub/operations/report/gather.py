@@ -55,6 +55,7 @@ class SiteReported:
     curve: list[float | None]  # the study's metric by training round
     took_part: list[bool]  # by training round
     is_private: bool = False  # its figures stay with it, in a study with noise
+    is_masked: bool = False  # figures of one hospital do not leave it
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,7 @@ class _Gathering:
                            for p in parts],
                     took_part=[bool(p and p.weight) for p in parts],
                     is_private=self.shown.spec.privacy.dp is not None,
+                    is_masked=self.shown.spec.privacy.masked,
                 )
             )  # fmt: skip
         return tuple(found)

@@ -22,6 +22,7 @@ UNPUBLISHED = "it is not published"
 PRIVATE = "in a study with noise its figures stay with it: see the report that it makes itself"
 NO_NOISY_COUNTS = "in a study with noise no count of test patients leaves a hospital"
 UNTESTED = "no test patients are set aside there, or it has not measured the last model"
+HIDDEN = "in a masked study no figures of one hospital leave it"
 IMPOSSIBLE = "it published numbers that no patients can have"
 NO_LOCAL = "it is not published, or its training rows allow no model"
 TOO_FEW = f"fewer than {FEW} test patients: it publishes none"
@@ -66,7 +67,9 @@ def why_no_counts(found: Reported, model: str) -> str:
 
 def why_untested(site: SiteReported) -> str:
     """Return why there are no figures of a hospital."""
-    return PRIVATE if site.is_private else UNTESTED
+    if site.is_private:
+        return PRIVATE
+    return HIDDEN if site.is_masked else UNTESTED
 
 
 def has_left_out(found: Reported) -> bool:

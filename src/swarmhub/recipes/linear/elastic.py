@@ -26,7 +26,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.contract.records import Bound
 from swarmhub.errors import BadInput
+from swarmhub.recipes.fixed import range_of
 from swarmhub.recipes.linear.alone import count_rows
 from swarmhub.recipes.linear.axes import Array
 from swarmhub.recipes.linear.folds import FOLDS, STRENGTHS, choose
@@ -35,6 +37,16 @@ from swarmhub.recipes.linear.stack import Models, weigh_rows
 from swarmhub.recipes.linear.sums import Arrays, Sums
 
 Masks = npt.NDArray[np.bool_]
+MOST = 1 << 12  # of a value in fixed point, in a masked study; steps of 2^-40
+PARTS = frozenset(
+    ["curvature", "gradient", "held", "held_weight", "lost", "reached", "value", "weighed"]
+)
+BOUNDS = (
+    *(range_of(name, MOST) for name in ("at", "base", *sorted(PARTS))),
+    *(Bound(name, 0, 1 << 40) for name in ("place", "rows", "seen", "turn")),
+    Bound("moving", 0, 1),
+)
+STEP = 1e-10  # of a mean: more than rounding to steps changes it
 
 AGREED = ("at", "base", "lost", "place", "reached", "seen", "turn", "weighed")
 ROUNDS = 80  # of a path at most; two or three for each C are usual
@@ -76,14 +88,16 @@ class Point:
 
 @dataclass(frozen=True)
 class ElasticNet:
-    """K models over p columns on a path of C, ascending; `ratio` is a. Raises BadInput if a round's
-    sums are too large."""
+    """K models over p columns on a path of C, ascending; `ratio` is a. `slack`: an objective may
+    rise so much by the steps in which sums are stored. Raises BadInput if a round's sums are too
+    large."""
 
     models: int
     columns: int
     loss: Loss
     ratio: float
     strengths: tuple[float, ...]
+    slack: float = 0.0
 
     def __post_init__(self) -> None:
         size = 8 * self.models * (self._pairs + 3 * (self.columns + 1))
@@ -139,7 +153,8 @@ class ElasticNet:
         place, turn = int(sums["place"][0]), int(sums["turn"][0])
         lost, weighed = _floats(sums, "lost").copy(), _floats(sums, "weighed").copy()
         here = self._objective(sums, place)
-        has_risen = (here > reached + SLACK * np.abs(reached)) & (rows == seen) & (turn > 1)
+        highest = reached + SLACK * np.abs(reached) + self.slack
+        has_risen = (here > highest) & (rows == seen) & (turn > 1)
         still = np.abs(at - base).max(axis=1) <= STILL
         step, gain = self._step(sums, place)
         is_end = place == len(self.strengths) - 1

@@ -32,8 +32,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from swarmhub.contract.records import Bound
 from swarmhub.errors import BadInput
 from swarmhub.evaluation.figures import Array, Figure, Z
+from swarmhub.recipes.fixed import range_of
 from swarmhub.recipes.survival.likelihood import (
     Arrays,
     Likelihood,
@@ -50,6 +52,22 @@ MAX_BYTES = 32 << 20  # of one hospital's sums in a round; 140 columns at 200 ti
 NEAR = 1e-10  # gain in likelihood that a step promises: below, the next point is the last
 SLACK = 1e-12  # share of the likelihood by which it falls in rounding only
 SINGULAR = 1e-12  # smallest eigenvalue of the scaled curvature
+MOST = 1 << 12  # of a value in fixed point, in a masked study; steps of 2^-40
+STEP = 1e-10  # of a mean: more than rounding to steps changes it
+STRATIFIED = ("curvature", "gradient", "value")
+POOLED = ("risk0", "risk1", "risk2", "tied0", "tied1", "tied2", "total")
+PARTS = frozenset([*STRATIFIED, *POOLED, "reached"])
+COUNTED = ("beyond", "counted", "events", "rows", "turn")
+
+
+def make_bounds(is_stratified: bool) -> tuple[Bound, ...]:
+    """Return the bounds of a round's arrays in a masked study."""
+    names = ("at", "base", "reached", *(STRATIFIED if is_stratified else POOLED))
+    return (
+        *(range_of(name, MOST) for name in names),
+        *(Bound(name, 0, 1 << 40) for name in COUNTED),
+        Bound("moving", 0, 1),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +117,15 @@ class Fit:
 
 @dataclass(frozen=True)
 class Cox:
-    """A Cox regression of p columns on T grid times that all hospitals run alike. Raises BadInput
-    if a round's sums are too large, or the penalty is negative."""
+    """A Cox regression of p columns on T grid times that all hospitals run alike. `slack`: the
+    likelihood may fall so much by the steps in which sums are stored. Raises BadInput if a round's
+    sums are too large, or the penalty is negative."""
 
     columns: int
     times: int
     penalty: float = 0.0
     is_stratified: bool = False
+    slack: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.penalty < np.inf:
@@ -159,7 +179,7 @@ class Cox:
         reached, counted = float(sums["reached"][0]), int(sums["counted"][0])
         rows = int(sums["rows"][0])
         here = self._penalised(sums)
-        lowest = reached - SLACK * abs(reached)
+        lowest = reached - SLACK * abs(reached) - self.slack
         is_lower = rows == counted and not here.value >= lowest
         if turn > 1 and (is_lower or sums["beyond"][0] != 0):
             middle = 0.5 * (at + base)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from swarmhub.contract.records import Bound, Stage, Until
 from swarmhub.contract.round.kinds import SUM
 from swarmhub.errors import BadInput
+from swarmhub.recipes.fixed import range_of
 from swarmhub.recipes.linear.losses import Loss
 from swarmhub.recipes.trees.cells import Array, Whole, group_cells
 from swarmhub.recipes.trees.forest import AGREED, Forest
@@ -34,6 +35,7 @@ Sums = Mapping[str, npt.NDArray[Any]]
 MOVING = "moving"  # 0 in the last round
 MAX_BYTES = 32 << 20  # of one hospital's arrays in a round
 MAX_ROWS = 2**40  # of a cell
+MAX_LEAF = 1 << 12  # of a value of a leaf, in a masked study
 AT_ONCE = 1_000_000  # cells of rows that are added in one piece
 
 
@@ -68,11 +70,12 @@ class Terms:
         return 8 * models * self.loss.outputs * (cells + 6 * nodes * self.trees)
 
 
-def make_stage(name: str, trees: int, depth: int) -> Stage:
-    """Return the stage in which the trees grow."""
+def make_stage(name: str, trees: int, depth: int, masked: bool = False) -> Stage:
+    """Return the stage in which the trees grow; `masked`: all arrays are whole numbers of steps."""
     bounds = (
         Bound("gradient", -MOST, MOST, BITS), Bound("curvature", 0, MOST, BITS),
         Bound("rows", 0, MAX_ROWS), Bound(MOVING, 0, 1),
+        *((range_of("leaf", MAX_LEAF),) if masked else ()),
     )  # fmt: skip
     return Stage(name, SUM, trees * depth, until=Until(MOVING, 0), bounds=bounds, agreed=AGREED)
 
