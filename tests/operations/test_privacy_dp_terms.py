@@ -136,12 +136,12 @@ def test_a_choice_changes_the_numbers_that_it_names():
     budget = parse_spec(text, "the terms").privacy.dp
     assert (budget.epsilon_millionths, budget.delta_trillionths) == (2_000_000, 100_000)
     text = choose_privacy(HEAD + FULL, "masked,dp", Numbers(patient_clip="0.5"))
-    found = parse_spec(text, "the terms").privacy
-    assert found == replace(read(FULL), dp=replace(read(FULL).dp, clip_millionths=500_000))
+    privacy = parse_spec(text, "the terms").privacy
+    assert privacy == replace(read(FULL), dp=replace(read(FULL).dp, clip_millionths=500_000))
     text = choose_privacy(HEAD + FULL, "dp", Numbers(epsilon="8"))
-    found = parse_spec(text, "the terms").privacy
-    assert (found.masked, found.dp.epsilon_millionths, found.dp.steps) == (False, 8_000_000, 9)
-    assert found.dp.noise_millionths == compute_least_noise(found.dp), "computed anew"
+    privacy = parse_spec(text, "the terms").privacy
+    assert (privacy.masked, privacy.dp.epsilon_millionths, privacy.dp.steps) == (False, 8_000_000, 9)
+    assert privacy.dp.noise_millionths == compute_least_noise(privacy.dp), "computed anew"
 
 
 def test_a_draft_has_noise_if_it_is_asked_for(tmp_path):

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmhub.errors import MaskError
+from swarmhub.errors import MaskError, TrainerError
 from swarmhub.merge import WeightedSource
 from swarmhub.merge.modular import merge_modular
 from swarmhub.merge.sums import Limit, SumRule
 from swarmhub.merge.vectors import Buffer
+from swarmhub.node.trainer_api.results import need_maskable
 from swarmhub.params import buffer_of
 from swarmhub.privacy import Mask, MaskedSums, mask_arrays, need_bound, unmask_arrays
 
@@ -108,3 +109,11 @@ def test_a_ring_that_is_too_small_is_refused(members, bound):
 def test_the_bound_of_statistics_fits_all_members():
     need_bound(512, 2**53)
     need_bound(1, 2**63 - 1)
+
+
+def test_a_trainer_hears_which_of_its_arrays_cannot_be_masked():
+    layout, _ = buffer_of({"n": np.ones(2, np.int64), "x": np.ones(2)})
+    with pytest.raises(TrainerError, match="masked sum 'x', got F64; give it bounds with bits"):
+        need_maskable(layout, is_model=False)
+    with pytest.raises(TrainerError, match="got I64 in 'n'"):
+        need_maskable(layout, is_model=True)

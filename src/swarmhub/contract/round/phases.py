@@ -58,8 +58,8 @@ MAX_TERM_MS = 30 * 86_400_000
 
 
 def open_next(ctx: Context, r: Round, last: Iterable[MemberId], is_met: bool = False) -> None:
-    """Open the round after a settled one, or end the study. `is_met`: the test of its stage
-    holds."""
+    """Open the round after a settled one, or end the study. `is_met`: the test of its stage holds,
+    or the stage is over for another reason."""
     forget_dealings(ctx.state, r)
     go_on(ctx, r.study, get_position(r), last, is_met)
 
