@@ -46,7 +46,7 @@ def train_with_noise(seed, epsilon):
         for number, own in enumerate(every):
             made = take_step(own, LOGISTIC, point.astype(np.float64), step).astype(np.float32)
             noisy.append(add_noise(made[0], point[0], sigma, [seed, turn, number]))
-        point = np.mean(noisy, axis=0, dtype=np.float64).astype(np.float32)[None]
+        point = np.mean(noisy, axis=0, dtype=np.float64, keepdims=True).astype(np.float32)
         models.append((point[0, :-1].astype(np.float64), float(point[0, -1])))
     return models
 
