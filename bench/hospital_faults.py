@@ -42,7 +42,7 @@ KINDS = (
     Kind("leader_killed", (0, 0), ("node 'Hospital",), at="leader"),
     Kind("validator_killed", (0, 0), ("node 'Hospital",)),
     Kind("relay", (5, 10), ("via the relay of Hospital",)),
-    Kind("idle_site", (25, 45), ("the trainer here has been at work for",)),
+    Kind("idle_site", (20, 40), ("the trainer here has been at work for",)),
     Kind("late_contribution", (0, 0), ("the trainer here has been at work for",)),
     Kind("rotation", (0, 0), ("this hospital's keys have been rotated",)),
     Kind("removal", (0, 0), ("The members have removed",), at="removed"),

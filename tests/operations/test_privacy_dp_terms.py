@@ -140,7 +140,11 @@ def test_a_choice_changes_the_numbers_that_it_names():
     assert privacy == replace(read(FULL), dp=replace(read(FULL).dp, clip_millionths=500_000))
     text = choose_privacy(HEAD + FULL, "dp", Numbers(epsilon="8"))
     privacy = parse_spec(text, "the terms").privacy
-    assert (privacy.masked, privacy.dp.epsilon_millionths, privacy.dp.steps) == (False, 8_000_000, 9)
+    assert (privacy.masked, privacy.dp.epsilon_millionths, privacy.dp.steps) == (
+        False,
+        8_000_000,
+        9,
+    )
     assert privacy.dp.noise_millionths == compute_least_noise(privacy.dp), "computed anew"
 
 
