@@ -31,8 +31,9 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
                   and nothing is settled before
     ANSWERABLE    a leader is accountable for offers signed with any key that it had since it led
     TEST          a stage ends early if and only if its test on the settled sums holds
-    SECRET        no sum over fewer than t - c honest members' inputs to a masked round can be had
-                  from what exists, and one at most for each base
+    SECRET        no sum over fewer than t - c honest members' inputs to a masked round, of
+                  parameters or of arrays, can be had from what exists, and one at most for each
+                  stage and base
     CONFIDENTIAL  an honest node gives the contributions of a round, and a merge that is not
                   settled, to members on its roster, a settled model to enrolled members, and
                   nothing else to anybody
