@@ -10,6 +10,7 @@ OBSERVER = 1  # runs the relay, is looked at, and has no fault of its own
 SIZES = 94  # samples of the largest hospital, in those of the smallest
 SMALLEST = 100  # samples
 SLOWEST_MBIT, FASTEST_MBIT = 20, 1000
+LEADERS_NEED = 3  # rounds, so that another than the observer leads one of them
 NEAR_MS, FAR_MS = 10.0, 60.0  # round trips
 
 
@@ -111,6 +112,9 @@ def make_schedule(
         chance.shuffle(again)
         deck += again or names
     deck = deck[:rounds]
+    for k in range(max(1, rounds - LEADERS_NEED), rounds):
+        if BY_NAME[deck[k]].at == "leader":
+            deck[k], deck[0] = deck[0], deck[k]
     largest = find_largest(sites)
     others = [i for i in range(2, len(sites) + 1) if i != largest]
     removed = chance.choice(others)

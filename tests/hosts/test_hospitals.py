@@ -37,6 +37,12 @@ def test_a_schedule_follows_from_its_seed_with_a_fault_a_round(seed):
         assert least <= fault.seconds <= most
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_leader_is_killed_while_rounds_are_left(seed):
+    turns = [f.turn for f in make_schedule(seed, 20, sites(seed)) if f.kind == "leader_killed"]
+    assert all(turn <= 17 for turn in turns)
+
+
 def test_other_seeds_have_other_schedules():
     assert len({make_schedule(seed, 20, sites(1)) for seed in SEEDS}) == len(SEEDS)
 
