@@ -41,7 +41,7 @@ KINDS = (
     Kind("older_version", (0, 0), ()),
     Kind("leader_killed", (0, 0), ("node 'Hospital",), at="leader"),
     Kind("validator_killed", (0, 0), ("node 'Hospital",)),
-    Kind("relay", (5, 10), ("via the relay of Hospital",)),
+    Kind("relay", (5, 10), ("via the relay of Hospital", "a relay: what goes")),
     Kind("idle_site", (20, 40), ("the trainer here has been at work for",)),
     Kind("late_contribution", (0, 0), ("the trainer here has been at work for",)),
     Kind("rotation", (0, 0), ("this hospital's keys have been rotated",)),
