@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from masked_swarm import TRAINER, finish, printed
+from masked_swarm import TRAINER, finish, printed, wait_for_death
 from swarm import Network, make_spec
 
 from swarmhub.blobs import BlobStore
+from swarmhub.failpoints import VARIABLE
 
 pytestmark = pytest.mark.process
 
@@ -44,18 +45,29 @@ def oracle(shorten, numbers):
     return model
 
 
-@pytest.mark.parametrize(("wire", "shorten"), [("int8", coded), ("bf16", rounded)])
-def test_changes_of_three_hospitals_make_the_oracles_model(tmp_path, wire, shorten):
+def play(network, wire, dies):
+    """A study of three trainers; these nodes die as they have computed a model, and come back.
+    Returns its last model, which all four nodes hold."""
+    network.open_study(make_spec(wire=wire, min_peers=3, rounds=ROUNDS))
+    for i in (1, 2, 3, 4):
+        network.up(i, **({VARIABLE: "change.applied"} if i in dies else {}))
+        network.train(i, [TRAINER]) if i in TRAINING else None
+    for i in dies:
+        wait_for_death(network, i)
+        network.up(i)
+    finish(network, 3)
+    model = network.study("s").current
+    stores = [BlobStore(home.blobs_path) for home in network.homes]
+    network.wait_until(lambda: all(store.find(model.digest) for store in stores))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("wire", "shorten", "dies"), [("int8", coded, ()), ("bf16", rounded, (3,))]
+)
+def test_changes_of_three_hospitals_make_the_oracles_model(tmp_path, wire, shorten, dies):
     with Network(tmp_path, 4) as network:
-        network.open_study(make_spec(wire=wire, min_peers=3, rounds=ROUNDS))
-        for i in (1, 2, 3, 4):
-            network.up(i)
-        for i in TRAINING:
-            network.train(i, [TRAINER])
-        finish(network, 3)
-        model = network.study("s").current
-        stores = [BlobStore(home.blobs_path) for home in network.homes]
-        network.wait_until(lambda: all(store.find(model.digest) for store in stores))
+        model = play(network, wire, dies)
     right = {n: a.tobytes() for n, a in oracle(shorten, range(1, 1 + ROUNDS)).items()}
     for i in TRAINING:
         assert {n: a.tobytes() for n, a in printed(network, i).items()} == right
