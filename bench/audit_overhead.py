@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--limit-percent", type=float, default=10.0, help="that audits may add")
     parser.set_defaults(ledger="sqlite")
-    options = parser.parse_args()
+    options = parser.parse_args(namespace=argparse.Namespace(wire="float32"))
     rounds: dict[Path | None, list[float]] = {None: [], TRUSTING: []}
     for pair in range(options.pairs):
         for script in (None, TRUSTING) if pair % 2 else (TRUSTING, None):

@@ -184,9 +184,11 @@ def relay(bed: Hospitals, fault: Fault) -> str:
 
 
 def idle_site(bed: Hospitals, fault: Fault) -> str:
-    """Node and trainer run, and nothing comes."""
+    """Node and trainer run, and nothing comes from the next round on."""
     flag = bed.folder(fault.host) / "idle"
     flag.touch()
+    number = bed.place()[0]
+    await_true(lambda: bed.place()[0] > number)
     time.sleep(fault.seconds)
     flag.unlink()
     return f"Hospital {fault.host} up for {fault.seconds} s without a contribution"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from hospital_faults import BY_NAME, SKIPPED, Fault
 
 from swarmhub.contract.round.kinds import TRAIN
-from swarmhub.operations.attendance import RoundHeld
+from swarmhub.operations.attendance import REMOVED, WITHDRAWN, RoundHeld
 
+LEFT = (REMOVED, WITHDRAWN)
 HOSPITAL = re.compile(r"Hospital (\d+)")
 
 
@@ -60,7 +61,7 @@ class Seen:
 
 def find_unnamed(held: Iterable[RoundHeld], seen: Seen) -> list[str]:
     """Return the absences for which the ledger has no reason, or that no status named while the
-    round was open."""
+    round was open (of one that has left the ledger says so in that block)."""
     found = []
     for r in held:
         for absence in r.absences if r.kind == TRAIN else ():
@@ -68,7 +69,7 @@ def find_unnamed(held: Iterable[RoundHeld], seen: Seen) -> list[str]:
                 found.append(
                     f"round {r.turn}: the ledger does not say why {absence.member} is not in"
                 )
-            if (r.number, absence.member) not in seen.named:
+            if (r.number, absence.member) not in seen.named and absence.why not in LEFT:
                 found.append(f"round {r.turn}: no status named {absence.member}")
     return found
 

@@ -1,6 +1,6 @@
 """A round between hosts whose links are like hospitals': 100 Mbit/s, 40 ms there and back.
 
-    python bench/shaped_links.py --nodes 4 --mb 1 [--mbit 100 --rtt-ms 40 --rounds 10]
+    python bench/shaped_links.py --nodes 4 --mb 1 [--mbit 100 --rtt-ms 40 --rounds 10 --wire int8]
 
 Hosts are network namespaces (needs root): bandwidth by tbf on both ends of each cable, delay by
 proxies in front of the ports. Real CometBFT, real nodes, a trainer that trains nothing. Prints one
@@ -52,7 +52,7 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     """Seconds and bytes of each round after the first."""
     spec = Spec(
         name="bench", rounds=options.rounds + 1, min_peers=options.nodes,
-        quorum_grace_ms=120_000, leader_timeout_ms=120_000,
+        quorum_grace_ms=120_000, leader_timeout_ms=120_000, wire=options.wire,
     )  # fmt: skip
     homes = bed.homes
     ledger = await open_for_desk(homes[0], homes[0].key("account"), patience_s=60)
@@ -87,6 +87,7 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "nodes": options.nodes,
         "mb": options.mb,
+        "wire": options.wire,
         "mbit_per_s": options.mbit,
         "rtt_ms": options.rtt_ms,
         "loss": options.loss,
@@ -106,6 +107,7 @@ def main() -> None:
     parser.add_argument("--mbit", type=int, default=100)
     parser.add_argument("--loss", type=float, default=0.0, help="share of pieces sent again")
     parser.add_argument("--rtt-ms", type=float, default=40.0)
+    parser.add_argument("--wire", choices=["float32", "bf16", "int8"], default="float32")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="swarmhub-shaped-"))
     try:

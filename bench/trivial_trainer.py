@@ -1,7 +1,8 @@
 """A trainer that trains nothing, so that only the swarm's work counts.
 
-It changes one number in every 400 kB, differently at each site, so that every chunk of every
-contribution differs (equal blobs would never travel: they are content-addressed).
+It changes one number in every 400 kB, differently at each site and in each round, so that every
+chunk of every contribution differs, also of its change (equal blobs would never travel: they are
+content-addressed).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def main() -> None:
         mine = random.Random(swarm.member).random()
         for turn in swarm.rounds(model):
             for array in model.values():
-                array[::100_000] += mine
+                array[::100_000] += mine * turn.number
             time.sleep(options.pause)
             turn.report(samples=100)
 

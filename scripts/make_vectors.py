@@ -41,7 +41,7 @@ from swarmhub import codec  # noqa: E402
 from swarmhub.contract import Env, Overlay, Result, State, apply, begin_block  # noqa: E402
 from swarmhub.contract.envelope import read_text, read_transaction, write_text  # noqa: E402
 from swarmhub.contract.events import with_name  # noqa: E402
-from swarmhub.contract.records import StartModel  # noqa: E402
+from swarmhub.contract.records import Privacy, StartModel  # noqa: E402
 from swarmhub.contract.round.masks import encode  # noqa: E402
 from swarmhub.contract.transactions import (  # noqa: E402
     Amend,
@@ -467,6 +467,31 @@ def masks() -> Recorder:
     return c
 
 
+def changes() -> Recorder:
+    """Members send changes in few bytes: one of another form is left out, a change is settled with
+    the model that its signers have computed, and the next ones have its form."""
+    c = Recorder(4)
+    form: dict[str, Any] = {"layout": digest("wire"), "nbytes": 300}
+    model = digest("the model of the change")
+    masked = spec_of(wire="int8", privacy=Privacy(masked=True))
+    c.refused("BadValue", 1, Propose(masked))
+    c.start(wire="int8")
+    c.ready(1, 2, 3, 4)
+    c.settle()
+    c.refused("BadValue", 1, c.contribution(1, **form | {"nbytes": 4_001}))
+    c.contribute(1, layout=digest("another"), nbytes=300)
+    c.contribute(2, 3, 4, **form)
+    leader = c.leader()
+    c.refused("BadValue", leader, c.settlement(leader, **form))
+    good = c.settlement(leader, **form, model=model)
+    c.refused("BadValue", leader, replace(good, model=digest("another model")))
+    c.ok(leader, good)
+    c.refused("BadValue", 1, c.contribution(1, **form | {"layout": digest("another")}))
+    c.contribute(1, 2, 3, 4, **form)
+    c.settle(**form, model=digest("the next model"))
+    return c
+
+
 def envelopes() -> Recorder:
     """What is refused around any transaction: chain, expiry, replay, signature, form."""
     c = Recorder(4)
@@ -504,6 +529,7 @@ STORIES: dict[str, Callable[[], Recorder]] = {
         leaders,
         disputes,
         masks,
+        changes,
         envelopes,
     )
 }

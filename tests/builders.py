@@ -42,8 +42,10 @@ from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_auditors, get_leader
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
+    NOTHING,
     Apply,
     Approve,
+    Computed,
     Contribute,
     Dispute,
     Enrol,
@@ -377,10 +379,10 @@ class Consortium:
         of: str,
         nbytes: int = MODEL_BYTES,
         layout: str = "",
-        met: bool = False,
+        computed: Computed = NOTHING,
     ) -> Receipt:
         layout = layout or self.layout(ref.study)
-        message = receipt_message(self.chain.chain_id, ref, of, nbytes, layout, met)
+        message = receipt_message(self.chain.chain_id, ref, of, nbytes, layout, computed)
         return Receipt(who, self.accounts[who].sign(RECEIPT_DOMAIN, message))
 
     def settlement(self, who: int, name: str = HEART, **changes: Any) -> Settle:
@@ -391,7 +393,7 @@ class Consortium:
         ref = changes.pop("ref", self.ref(name))
         form = (
             changes.get("nbytes", MODEL_BYTES), changes.get("layout", self.layout(name)),
-            changes.get("met", False),
+            Computed(changes.get("met", False), changes.get("model", "")),
         )  # fmt: skip
         enrolled = len(r.enrolled)
         drawn = get_auditors(r, enrolled, ref.term)

@@ -16,6 +16,7 @@ from swarmhub.contract.records import (
     SPEC,
     STUDY,
     Answer,
+    Change,
     Contribution,
     Enrolment,
     Evaluation,
@@ -92,11 +93,14 @@ def round_of(ids):
     )  # fmt: skip
 
 
-def fill_study(state, n, *, is_over=False, is_paused=False, lapses=False):
+def fill_study(state, n, *, is_over=False, is_paused=False, lapses=False, wire="float32"):
     """Write a study with n members to the brim into a state; returns their ids."""
     ids = tuple(range(FIRST, FIRST + n))
     study = study_of(ids)
-    spec = spec_of(name=NAME, approvals_expire_ms=BIG * lapses)
+    spec = spec_of(name=NAME, approvals_expire_ms=BIG * lapses, wire=wire)
+    if wire != "float32":
+        model = replace(study.current, change=Change(wire, LONG, BYTES, LONG))
+        study = replace(study, current=model, best=model)
     if lapses:
         study = replace(study, approved_ms=(1 << 52,) * n)
         deadlines.mark_at(state, f"approvals/{NAME}", (1 << 52) + 86_400_000)
@@ -115,7 +119,7 @@ def fill_study(state, n, *, is_over=False, is_paused=False, lapses=False):
         STUDY.put(state, NAME, record=replace(study, status="suspended", paused=paused))
         return ids
     STUDY.put(state, NAME, record=study)
-    ROUND.put(state, NAME, record=round_of(ids))
+    ROUND.put(state, NAME, record=replace(round_of(ids), wire=wire.removeprefix("float32")))
     for i, timer in enumerate(TIMERS):
         deadlines.mark_at(state, f"{timer}/{NAME}", (1 << 52) + i * 60_000)
     return ids

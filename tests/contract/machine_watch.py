@@ -33,7 +33,7 @@ from swarmhub.contract.records import (
     get_member_of_key,
 )
 from swarmhub.contract.round.election import get_auditors, get_candidates, get_leader
-from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
+from swarmhub.contract.transactions import Computed, Dispute, Recompute, receipt_message
 from swarmhub.keys import verify
 from swarmhub.ledger import MemoryChain
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
@@ -284,7 +284,7 @@ class Watch:
             tx.digest,
             tx.nbytes,
             tx.layout,
-            getattr(tx, "met", False),
+            Computed(getattr(tx, "met", False), getattr(tx, "model", "")),
         )
 
     def gone(self, step, event):

@@ -105,6 +105,15 @@ def test_a_study_to_the_brim_takes_what_its_members_are_charged(n, is_over):
     assert n < 64 or size_of(state) > 0.75 * charged, "the brim is higher than this"
 
 
+@pytest.mark.parametrize("is_over", [False, True], ids=["running", "over"])
+@pytest.mark.parametrize("n", [1, 64])
+def test_changes_take_what_their_proposer_is_charged(n, is_over):
+    alone, before = brimming(n, is_over=is_over)
+    state, charged = brimming(n, is_over=is_over, wire="int8")
+    grown = size_of(state) - size_of(alone)
+    assert charged / 2 - before / 2 < grown <= charged - before
+
+
 @pytest.mark.parametrize("n", [1, 2, 64])
 def test_approvals_that_lapse_take_what_their_proposer_is_charged(n):
     alone, _ = brimming(n)

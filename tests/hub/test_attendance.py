@@ -3,8 +3,15 @@
 from builders import HEART
 from recorded import Recorded
 
-from swarmhub.contract.transactions import Retract, Withdraw
-from swarmhub.operations.attendance import LATE, NOT_READY, TAKEN_BACK, WITHDRAWN, AttendanceBook
+from swarmhub.contract.transactions import Remove, Retract, Vote, Withdraw
+from swarmhub.operations.attendance import (
+    LATE,
+    NOT_READY,
+    REMOVED,
+    TAKEN_BACK,
+    WITHDRAWN,
+    AttendanceBook,
+)
 
 
 def started(n=4, **spec):
@@ -58,6 +65,19 @@ def test_who_withdraws_or_takes_a_contribution_back_is_missing_for_that():
     c.idle(60_000)
     c.settle()
     assert why(rounds(c)[1]) == {3: TAKEN_BACK, 4: WITHDRAWN}
+
+
+def test_who_is_removed_amid_a_round_is_missing_for_that():
+    c = started()
+    c.ready(1, 2, 3, 4)
+    c.settle()
+    c.ok(1, Remove(4))
+    (motion,) = c.open_motions
+    for voter in (2, 3):
+        c.ok(voter, Vote(motion, True))
+    c.contribute(1, 2, 3)
+    c.settle()
+    assert why(rounds(c)[1]) == {4: REMOVED}
 
 
 def test_a_takeover_names_both_leaders():

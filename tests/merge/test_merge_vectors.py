@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from merge_oracles import column_oracle, nearest_even, value_of
 
 import swarmhub.merge
+from swarmhub import codec
 from swarmhub.errors import MergeError
 from swarmhub.merge import Rule, merge_parameters, self_test, vectors
 from swarmhub.merge.rules import NAMES, WEIGHTED
+from swarmhub.merge.wire import FORMATS
 from swarmhub.params import DTYPES, Layout, Tensor
 
 PATH = Path(swarmhub.merge.__file__).with_name("vectors.json")
@@ -55,8 +58,9 @@ def generate() -> dict:
             tensors[name] = array.tobytes().hex()
         inputs.append({"member": member, "weight": weight, "tensors": tensors})
     base = {name: make_base(rng, name) for name in names}
+    wired = generate_wire()
     found = vectors.Vectors(
-        layout, tuple(vectors.Input(**i) for i in inputs), base, 250, 400, {}, {}
+        layout, tuple(vectors.Input(**i) for i in inputs), base, 250, 400, {}, {}, wired
     )  # fmt: skip
     expected = {name: vectors.compute(found, Rule(name, 250)) for name in NAMES}
     capped = {name: vectors.compute(found, Rule(name, 250, 400)) for name in sorted(WEIGHTED)}
@@ -68,7 +72,30 @@ def generate() -> dict:
         "max_share_permille": 400,
         "expected": expected,
         "capped": capped,
+        "wire": codec.to_json(wired),
     }
+
+
+def generate_wire() -> vectors.WireVectors:
+    """Members near a base of numbers near one, some of which do not move; an integer."""
+    rng = np.random.default_rng(20_76)
+    names = ["BF16", "F16", "F32", "F64", "I64"]
+    layout = Layout.of([Tensor(n, n, (ELEMENTS,)) for n in names])
+
+    def tensors() -> dict[str, str]:
+        return {n: make_base(rng, n) for n in names[:4]} | {"I64": rng.bytes(8 * ELEMENTS).hex()}
+
+    base = tensors()
+    inputs = tuple(
+        vectors.Input(m, w, tensors() | {"BF16": base["BF16"]}) for m, w in MEMBERS.items()
+    )
+    found = vectors.WireVectors(layout, inputs, base, {}, {})
+    made = {form: vectors.compute_wire(found, form) for form in FORMATS}
+    return replace(
+        found,
+        settled={form: change for form, (change, _) in made.items()},
+        models={form: model for form, (_, model) in made.items()},
+    )
 
 
 def make_base(rng: np.random.Generator, name: str) -> str:

@@ -10,7 +10,7 @@ from swarmhub.errors import BadInput
 from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.home.membership import RENEWS, Standing
-from swarmhub.home.rotation import ROTATABLE, begin_rotation
+from swarmhub.home.rotation import ROTATABLE, begin_rotation, finish_rotation
 from swarmhub.ledger import MemoryChain, sign_transaction
 from swarmhub.node.status import Status
 from swarmhub.node.trainer_api.sessions import Sessions
@@ -41,8 +41,11 @@ def status_of(services):
     return Status(services, None, said, SimpleNamespace(waiting=False))
 
 
-def test_its_trainer_is_cut_off_and_not_refused(homes, chain):
-    services = services_on(homes[0], state=chain.state)
+@pytest.mark.parametrize("are_in_place", [False, True])
+def test_its_trainer_is_cut_off_and_not_refused(homes, chain, are_in_place):
+    services = services_on(homes[0], state=chain.state)  # with the old keys
+    if are_in_place:
+        assert finish_rotation(homes[0], chain.state)
     status = status_of(services)
     assert status.standing() == Standing("waiting", True, RENEWS)
     with pytest.raises(ConnectionResetError):

@@ -12,7 +12,7 @@ from swarmhub.operations import doctor
 from swarmhub.transport.reachability import Reachability
 
 
-def look_at(monkeypatch, **said):
+def look_at(monkeypatch, place="b:1", **said):
     """All findings about a member that answers so."""
     fields = {"data": "", "ledger": "", "height": 7, "version": __version__, **said}
     found = Reachability(**{"now_ms": wall_clock_ms(), **fields})
@@ -24,7 +24,9 @@ def look_at(monkeypatch, **said):
         return ""
 
     monkeypatch.setattr(doctor, "try_tcp", connected)
-    me, other = (Member(i, n, "", "", "", f"{n}:1", "") for i, n in ((1, "a"), (2, "b")))
+    me, other = (
+        Member(i, n, "", "", "", at, "") for i, n, at in ((1, "a", "a:1"), (2, "b", place))
+    )
     ledger = SimpleNamespace(tip=SimpleNamespace(height=7))
 
     async def run():
@@ -39,6 +41,13 @@ def test_a_clock_that_is_wrong_is_named(monkeypatch, off_ms, well):
     found = look_at(monkeypatch, now_ms=wall_clock_ms() + off_ms)["clock of b"]
     assert found.well == well
     assert ("NTP" in found.said) == (not well)
+
+
+def test_a_member_behind_relays_is_warned_of(monkeypatch):
+    assert not look_at(monkeypatch)["to b, data"].warns
+    found = look_at(monkeypatch, place="@r:1")["to b, data"]
+    assert (found.well, found.warns) == (True, True)
+    assert found.said == f"r:1, {doctor.BY_RELAY}"
 
 
 def test_another_version_is_said(monkeypatch):

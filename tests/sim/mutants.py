@@ -30,12 +30,25 @@ class Mutant:
     floats: int = 0  # the size of a model in which alone the fault can show
     story: str = ""  # a scenario that shows a fault which the seeds show too seldom
     masked: bool = False  # a fault of masked rounds
+    wire: str = ""  # a fault of rounds in few bytes: their format
     first: int = 0  # the seed at which the search begins: where it was last noticed
 
 
 C, R = "swarmhub.contract.", "swarmhub.protocol."
 
 MUTANTS = [
+    Mutant("receipts do not say of which model", C + "transactions",
+           'return codec.encode({**said, "model": model} if model else said)',
+           "return codec.encode(said)", "false_model", wire="int8"),
+    Mutant("a change is taken for its model", C + "round.progress",
+           "digest=tx.model or tx.digest,", "digest=tx.digest,", wire="bf16"),
+    Mutant("blocks with a scale are merged as bytes", R + "recompute",
+           "base, coded = open_base(stack, reader, effect), is_coded(effect.changes)",
+           "base, coded = open_base(stack, reader, effect), False", wire="int8"),
+    Mutant("changes are applied to zeros", R + "recompute",
+           "closing(reader.source(effect.base)) as base,\n        ):\n            yield from apply",
+           "closing(MemoryReader(bytes(layout.nbytes))) as base,\n        ):\n            "
+           "yield from apply", wire="bf16"),
     Mutant("no receipts asked for", C + "consortium.thresholds",
            "return 0 if n <= 1 else max(1, min(compute_faults(enrolled), n - 2))", "return 0"),
     Mutant("witnesses off by one", C + "consortium.thresholds",

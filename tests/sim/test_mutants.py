@@ -18,6 +18,8 @@ def plan_for(mutant, seed):
     schedule = schedule_of(seed, rounds=6)
     if mutant.masked:
         schedule = mask(schedule, seed)
+    if mutant.wire:
+        schedule = dataclasses.replace(schedule, wire=mutant.wire, masked=False)
     if not mutant.lie:
         return schedule
     faults = tuple(

@@ -36,6 +36,7 @@ from swarmhub.sim.schedule import (
     FLOATS,
     MASK_ATTACKS,
     RULES,
+    WIRE_ATTACKS,
 )
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -73,7 +74,7 @@ def test_the_plans_really_contain_faults_and_lies_of_every_kind():
     schedules = [schedule_of(seed) for seed in range(100)]
     assert {p.statistics for p in schedules} == {True, False}
     assert {p.floats for p in schedules} == {FLOATS, DRAWN_FLOATS, CHUNKS_FLOATS}
-    assert {a.lie for a in faults if a.lie} == {*ATTACKS, *MASK_ATTACKS}
+    assert {a.lie for a in faults if a.lie} == {*ATTACKS, *MASK_ATTACKS, *WIRE_ATTACKS}
     assert {p.masked for p in schedules} == {True, False}
     assert all(len(schedule_of(seed).liars) <= 1 for seed in range(100))
     assert max(len(schedule_of(seed, 7).liars) for seed in range(100)) == 2

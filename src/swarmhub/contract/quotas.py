@@ -43,6 +43,7 @@ RELEASE_BYTES = 256  # of a mover's part, beside the model's record
 APPROVALS_BYTES = 2_048  # of the times of approvals that lapse; of its proposer's part
 MASKS_BYTES = 12 * 1024  # of the keys, dealing and shares of each enrolled member, if masked
 SPENT_BYTES = 160  # of an enrolled member's noisy steps; they are kept
+WIRE_BYTES = 640  # of the changes beside a study's models; of its proposer's part
 RESULT_BYTES = 512  # of a stage's result; of its proposer's part
 
 Kind = Literal["invitations", "motions", "proposals", "studies", "enrolments", "releases"]
@@ -146,10 +147,11 @@ def compute_study_bytes(state: Reader, name: str) -> int:
 
 
 def compute_terms_bytes(spec: Spec) -> int:
-    """Return the bytes of a study's terms, and of the results and times of approvals that it may
-    have with them."""
+    """Return the bytes of a study's terms, and of the results, times of approvals and changes that
+    it may have with them."""
     more = len(get_result_stages(spec)) * RESULT_BYTES
     more += APPROVALS_BYTES if spec.approvals_expire_ms else 0
+    more += WIRE_BYTES if spec.wire != "float32" else 0
     return compute_text_bytes(codec.pack(spec)) + more
 
 

@@ -278,7 +278,8 @@ class Invalid:
 
 @dataclass(frozen=True)
 class Settle:
-    """Settle the merged model of this revision, with receipts of others that hold it."""
+    """Settle the merged model of this revision, with receipts of others that hold it. If members
+    sent changes, the merged change and the model that follows from it."""
 
     KIND: ClassVar[str] = "round.settle"
     ref: RoundRef
@@ -287,6 +288,7 @@ class Settle:
     layout: Digest
     receipts: tuple[Receipt, ...]
     met: bool = False  # the stage's test holds (`Stage.until`)
+    model: Digest = ""  # that follows from a change
 
 
 @dataclass(frozen=True)
@@ -401,16 +403,33 @@ BODIES: dict[str, type[Any]] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Computed:
+    """What follows from a merge, as the signer of a receipt has computed it: whether the stage's
+    test holds, and the model of a settled change."""
+
+    met: bool = False
+    model: Digest = ""
+
+
+NOTHING = Computed()
+
+
 def receipt_message(
-    chain: str, ref: RoundRef, digest: Digest, nbytes: int, layout: Digest, met: bool = False
+    chain: str,
+    ref: RoundRef,
+    digest: Digest,
+    nbytes: int,
+    layout: Digest,
+    computed: Computed = NOTHING,
 ) -> bytes:
     """Return the bytes that a receipt (and a leader's offer) signs: a model in the form that it
-    has. Not the term: a correct merge of a revision has one digest. A receipt also signs whether
-    the stage's test holds (`met`), as its signer has computed it."""
-    return codec.encode(
-        {"chain": chain, "digest": digest, "layout": layout, "met": met, "nbytes": nbytes,
-         "number": ref.number, "revision": ref.revision, "study": ref.study}
-    )  # fmt: skip
+    has. Not the term: a correct merge of a revision has one digest. A receipt also signs what its
+    signer has computed of it; an offer, nothing."""
+    met, model = computed.met, computed.model
+    said = {"chain": chain, "digest": digest, "layout": layout, "met": met, "nbytes": nbytes,
+            "number": ref.number, "revision": ref.revision, "study": ref.study}  # fmt: skip
+    return codec.encode({**said, "model": model} if model else said)
 
 
 def card_message(card: Card) -> bytes:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 
 from swarmhub import keys
-from swarmhub.contract.records import Member, get_members
+from swarmhub.contract.records import Member, get_member_of_key, get_members
 from swarmhub.contract.state import Reader
 from swarmhub.errors import BadInput, HomeError
 from swarmhub.files import write_durably
@@ -78,10 +78,11 @@ def is_rotating(home: Home) -> bool:
 
 
 def is_renewing(home: Home, state: Reader) -> bool:
-    """Whether the ledger has new keys of this home already: its node is about to start again with
-    them, and until then the keys in use are no member's."""
+    """Whether the ledger has new keys of this home, in place already or beside the old ones, for a
+    node that still runs with an account key that is no member's: it is about to start again."""
     with contextlib.suppress(HomeError):
-        return is_rotating(home) and bool(find_new_keys(home, state))
+        in_place = get_member_of_key(state, home.key("account").public) is not None
+        return in_place or (is_rotating(home) and bool(find_new_keys(home, state)))
     return False
 
 

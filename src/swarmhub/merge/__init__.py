@@ -25,6 +25,8 @@ Padding is zero in and therefore zero out. Memory is O(inputs x 1 MiB), whatever
     clipping    the clipped mean
     nearest     mixing each contribution with its nearest
     parameters  chunk by chunk: read, check, combine, round
+    coded       8-bit values in blocks with a scale
+    wire        changes of a model in few bytes, and the model that follows from one
     audit       recomputing parts of a merge
     sums        adding the hospitals' arrays, exactly
     documents   merging the hospitals' statistics of their tables
@@ -48,6 +50,14 @@ from swarmhub.merge.pieces import Source, WeightedSource, check_contribution
 from swarmhub.merge.rules import CHUNK_LOCAL, NAMES, NEEDS_BASE, TRIMMED, WEIGHTED, Rule
 from swarmhub.merge.sums import Limit, SumRule, check_summand, is_within, merge_sums, sum_chunk
 from swarmhub.merge.vectors import self_test
+from swarmhub.merge.wire import (
+    WIRE_TIMES,
+    Zeros,
+    apply_change,
+    encode_model,
+    is_coded_format,
+    wire_layout,
+)
 
 __all__ = [
     "CHUNK_LOCAL",
@@ -56,17 +66,22 @@ __all__ = [
     "STRETCH_BYTES",
     "TRIMMED",
     "WEIGHTED",
+    "WIRE_TIMES",
     "Limit",
     "Rule",
     "Source",
     "SumRule",
     "WeightedSource",
+    "Zeros",
+    "apply_change",
     "check_contribution",
     "check_summand",
     "draw",
+    "encode_model",
     "excerpt",
     "find_false_excerpts",
     "find_false_stretch",
+    "is_coded_format",
     "is_within",
     "merge_chunk",
     "merge_modular",
@@ -77,4 +92,5 @@ __all__ = [
     "recompute_leaf",
     "self_test",
     "sum_chunk",
+    "wire_layout",
 ]

@@ -20,6 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from swarmhub.merge import coded
+
 Float64s = npt.NDArray[np.float64]
 Array = npt.NDArray[np.generic]
 
@@ -85,7 +87,11 @@ def sort_rows(rows: Sequence[npt.NDArray[np.generic]]) -> list[npt.NDArray[np.ge
 
 
 def widen(stored: Array, dtype: str, out: Float64s) -> None:
-    """Widen stored floats (P,) to float64, exactly. BF16 is given as its bits."""
+    """Widen stored floats (P,) to float64, exactly. BF16 is given as its bits, and blocks
+    (`coded`) as rows of which each has many values."""
+    if dtype == coded.CODED:
+        coded.decode(stored, out)
+        return
     if dtype == "BF16":
         stored = (stored.astype("<u4") << np.uint32(16)).view("<f4")
     np.copyto(out, stored)
@@ -93,7 +99,9 @@ def widen(stored: Array, dtype: str, out: Float64s) -> None:
 
 def narrow(values: Float64s, dtype: str, out: Array) -> None:
     """Round finite float64 (P,) once, to nearest even, to the stored type; may become inf."""
-    if dtype == "F16":
+    if dtype == coded.CODED:
+        coded.encode(values, out)
+    elif dtype == "F16":
         np.copyto(out, _float32_to_odd(values), casting="same_kind")
     elif dtype == "BF16":
         bits = _float32_to_odd(values).view(np.uint32)

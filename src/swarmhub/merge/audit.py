@@ -20,11 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from swarmhub.merge.coded import BLOCK_BYTES, is_coded
 from swarmhub.merge.modular import merge_modular
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Source, WeightedSource
 from swarmhub.merge.rules import Rule
-from swarmhub.params import ALIGNMENT, CHUNK_BYTES, Layout, Tensor, leaf_of
+from swarmhub.params import ALIGNMENT, CHUNK_BYTES, DTYPES, Layout, Tensor, leaf_of
 
 STRETCH_BYTES = 256
 MIN_STRETCHES, MAX_STRETCHES = 64, 1024
@@ -37,11 +38,11 @@ def count_stretches(nbytes: int) -> int:
     return max(MIN_STRETCHES, min(nbytes // STRETCH_BYTES // 256, MAX_STRETCHES))
 
 
-def draw(nbytes: int, below: Callable[[int], int]) -> tuple[int, ...]:
-    """Return starts (bytes, ascending, distinct) of stretches. `below(n)` is a secret choice of
-    0..n-1."""
+def draw(nbytes: int, below: Callable[[int], int], times: int = 1) -> tuple[int, ...]:
+    """Return starts (bytes, ascending, distinct) of stretches, as many as of a buffer of so many
+    times the bytes. `below(n)` is a secret choice of 0..n-1."""
     slots = -(-nbytes // STRETCH_BYTES)
-    wanted, drawn = min(count_stretches(nbytes), slots), set[int]()
+    wanted, drawn = min(count_stretches(times * nbytes), slots), set[int]()
     while len(drawn) < wanted:
         drawn.add(below(slots))
     return tuple(slot * STRETCH_BYTES for slot in sorted(drawn))
@@ -56,17 +57,24 @@ def layout_of_excerpt(layout: Layout, starts: Sequence[int]) -> Layout:
     """Return the layout of an excerpt: a canonical buffer of its own, with a tensor for each
     part."""
     parts = [
-        (tensor.dtype, stop - first)
+        (tensor, stop - first)
         for at in starts
         for tensor, first, stop in layout.segments(at, min(at + STRETCH_BYTES, layout.nbytes))
     ]
-    sized = [Tensor("", dtype, (1,)).nbytes for dtype, _ in parts]
+    shapes = [shape_of_part(tensor, nbytes) for tensor, nbytes in parts]
     return Layout.of(
         [
-            Tensor(f"{i:08d}", dtype, (nbytes // size,))
-            for i, ((dtype, nbytes), size) in enumerate(zip(parts, sized, strict=True))
+            Tensor(f"{i:08d}", tensor.dtype, shape)
+            for i, ((tensor, _), shape) in enumerate(zip(parts, shapes, strict=True))
         ]
     )
+
+
+def shape_of_part(tensor: Tensor, nbytes: int) -> tuple[int, ...]:
+    """Return the shape of a part of a tensor: coded blocks stay rows."""
+    if is_coded(tensor) and tensor.shape[1] == BLOCK_BYTES and nbytes % BLOCK_BYTES == 0:
+        return nbytes // BLOCK_BYTES, BLOCK_BYTES
+    return (nbytes // DTYPES[tensor.dtype].itemsize,)
 
 
 def find_false_stretch(
@@ -75,18 +83,20 @@ def find_false_stretch(
     starts: Sequence[int],
     contributions: Sequence[WeightedSource],
     merged: bytes,
+    coded: bool = False,
 ) -> int | None:
     """Return the start of a stretch in which `merged` is not the merge of the contributions; None
     if all are.
 
     The contributions' sources and `merged` are excerpts. For chunk-local rules; None is the sum of
-    masked contributions. Raises BadContribution if an excerpt cannot be merged.
+    masked contributions; `coded`: the layout is one of blocks. Raises BadContribution if an
+    excerpt cannot be merged.
     """
     inner = layout_of_excerpt(layout, starts)
     chunks = (
         merge_modular(inner, contributions)
         if rule is None
-        else merge_parameters(rule, inner, contributions)
+        else merge_parameters(rule, inner, contributions, coded=coded)
     )
     right = b"".join(bytes(c) for c in chunks)
     at = 0
@@ -127,6 +137,7 @@ def recompute_leaf(
     contributions: Sequence[WeightedSource],
     index: int,
     base: Source | None = None,
+    coded: bool = False,
 ) -> str:
     """Return the leaf hash (hex) that chunk `index` of the right merge has."""
-    return leaf_of(merge_chunk(rule, layout, contributions, index, base)).hex()
+    return leaf_of(merge_chunk(rule, layout, contributions, index, base, coded)).hex()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swarmhub.merge.arithmetic import Array, Float64s, widen
+from swarmhub.merge.coded import BLOCK_VALUES, CODED, ROW
 from swarmhub.merge.pieces import Bytes, Piece
 from swarmhub.params import DTYPES
 from swarmhub.params.layout import FLOATS
@@ -28,19 +29,29 @@ class Block:
     @property
     def is_float(self) -> bool:
         """Whether the rule applies (integers and booleans have their own)."""
-        return self.dtype in FLOATS
+        return self.dtype in FLOATS or self.dtype == CODED
 
     def of(self, chunk: Bytes) -> Array:
         """Return the elements (P,) of this block in a chunk's bytes, without a copy."""
-        return chunk[self.start : self.stop].view(DTYPES[self.dtype])
+        return chunk[self.start : self.stop].view(stored_type(self.dtype))
 
 
 def blocks(piece: Piece) -> Iterator[Block]:
     """Yield the blocks that cover a chunk, in order."""
     for run in piece.runs:
-        step = BLOCK * DTYPES[run.dtype].itemsize
+        step = BLOCK // values_of(run.dtype) * stored_type(run.dtype).itemsize
         for start in range(run.start, run.stop, step):
             yield Block(run.dtype, start, min(start + step, run.stop))
+
+
+def stored_type(dtype: str) -> np.dtype[np.generic]:
+    """Return the NumPy type of stored elements; a coded block counts as one."""
+    return ROW if dtype == CODED else DTYPES[dtype]
+
+
+def values_of(dtype: str) -> int:
+    """Return how many values a stored element has."""
+    return BLOCK_VALUES if dtype == CODED else 1
 
 
 class Scratch:
@@ -53,7 +64,7 @@ class Scratch:
         """Return the stored rows (N, P) as float64, in scratch memory until the next call."""
         rows: list[Float64s] = []
         for i, values in enumerate(stored):
-            rows.append(self.row(i, values.size))
+            rows.append(self.row(i, values.size * values_of(dtype)))
             widen(values, dtype, rows[-1])
         return rows
 

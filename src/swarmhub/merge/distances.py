@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from swarmhub.merge.arithmetic import Array, Float64s, fold, widen
-from swarmhub.merge.blocks import BLOCK, Scratch, blocks
+from swarmhub.merge.blocks import BLOCK, Scratch, blocks, values_of
 from swarmhub.merge.inputs import Inputs
 from swarmhub.merge.pieces import pieces
 from swarmhub.merge.rules import Combine
@@ -30,7 +30,7 @@ def distances_to(layout: Layout, inputs: Inputs, combine: Combine | None) -> lis
     scratch, centre = Scratch(n), np.empty(BLOCK)
 
     def subtract(stored: Sequence[Array], dtype: str) -> Iterator[Float64s]:
-        point = centre[: stored[0].size]
+        point = centre[: stored[0].size * values_of(dtype)]
         if combine is None:
             widen(stored[n], dtype, point)
         else:
@@ -68,7 +68,7 @@ def _add_squares(
     layout: Layout, inputs: Inputs, differences: Differences, count: int
 ) -> list[float]:
     totals: list[list[float]] = [[] for _ in range(count)]  # one a chunk
-    for piece in pieces(layout):
+    for piece in pieces(layout, inputs.coded):
         raws = inputs.read(piece)
         squares: list[list[float]] = [[] for _ in range(count)]  # one a block
         for block in blocks(piece):

@@ -16,10 +16,11 @@ from swarmhub.merge.rules import NEEDS_BASE, Rule
 @dataclass(frozen=True)
 class Inputs:
     """N contributions in order, with the weights that count, and the base model if the rule needs
-    it."""
+    it. `coded`: their layout is one of blocks."""
 
     contributions: tuple[WeightedSource, ...]
     base: Source | None
+    coded: bool = False
 
     @property
     def weights(self) -> list[int]:
@@ -42,7 +43,12 @@ class Inputs:
         return raws
 
 
-def make_inputs(rule: Rule, contributions: Sequence[WeightedSource], base: Source | None) -> Inputs:
+def make_inputs(
+    rule: Rule,
+    contributions: Sequence[WeightedSource],
+    base: Source | None,
+    coded: bool = False,
+) -> Inputs:
     """Return the inputs of a merge. Raises MergeError as `in_order` does, or if the rule needs a
     base and there is none."""
     ordered = in_order(contributions)
@@ -52,4 +58,4 @@ def make_inputs(rule: Rule, contributions: Sequence[WeightedSource], base: Sourc
         raise MergeError(f"Expected the model before the round for {rule.name}, got none.")
     weights = cap_weights([c.weight for c in ordered], rule.max_share_permille)
     capped = (replace(c, weight=w) for c, w in zip(ordered, weights, strict=True))
-    return Inputs(tuple(capped), base)
+    return Inputs(tuple(capped), base, coded)

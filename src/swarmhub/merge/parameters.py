@@ -35,6 +35,7 @@ def merge_parameters(
     layout: Layout,
     contributions: Sequence[WeightedSource],
     base: Source | None = None,
+    coded: bool = False,
 ) -> Iterator[memoryview | bytes]:
     """Yield the merged canonical buffer in chunks of CHUNK_BYTES (the last may be shorter).
 
@@ -43,7 +44,7 @@ def merge_parameters(
     below 1; while iterating, BadContribution for values that may not be merged. Each yielded chunk
     is a buffer of its own.
     """
-    inputs = make_inputs(rule, contributions, base)
+    inputs = make_inputs(rule, contributions, base, coded)
     if rule.name in TRIMMED:
         count_trimmed(rule, len(inputs.contributions))  # refuses a trim that leaves none
     return _stream(rule, layout, inputs)
@@ -52,7 +53,7 @@ def merge_parameters(
 def _stream(rule: Rule, layout: Layout, inputs: Inputs) -> Iterator[memoryview | bytes]:
     combine = _combine(rule, layout, inputs)
     scratch = make_scratch(inputs)
-    for piece in pieces(layout):
+    for piece in pieces(layout, inputs.coded):
         yield _merged(piece, inputs, combine, scratch).data
 
 
@@ -62,13 +63,14 @@ def merge_chunk(
     contributions: Sequence[WeightedSource],
     index: int,
     base: Source | None = None,
+    coded: bool = False,
 ) -> bytes:
     """Return chunk `index` of the merged buffer, for an auditor; errors as of `merge_parameters`.
 
     A chunk-local rule reads that chunk only; the others read everything first.
     """
-    inputs = make_inputs(rule, contributions, base)
-    piece = piece_of(layout, index)
+    inputs = make_inputs(rule, contributions, base, coded)
+    piece = piece_of(layout, index, coded)
     combine = _combine(rule, layout, inputs)
     return _merged(piece, inputs, combine, make_scratch(inputs)).tobytes()
 

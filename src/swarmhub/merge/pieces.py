@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from swarmhub.codec import MAX_INT
 from swarmhub.errors import BadContribution, MergeError
+from swarmhub.merge.coded import BLOCK_BYTES, CODED, has_room_for_blocks, is_coded, is_sound
 from swarmhub.params import ALIGNMENT, CHUNK_BYTES, DTYPES, Layout, Tensor, chunk_count
 from swarmhub.params.buffer import MAX_F64, is_in_range
 
@@ -78,13 +79,21 @@ class Piece:
     def culprit(self, raw: Bytes) -> str | None:
         """Return the name of the first tensor that holds a value that cannot be merged."""
         for tensor, start, stop in self.parts:
-            if not is_in_range(raw[start:stop].view(DTYPES[tensor.dtype]), tensor.dtype):
+            if not can_be_merged(raw[start:stop], tensor.dtype):
                 return tensor.name
         return None
 
 
-def piece_of(layout: Layout, index: int) -> Piece:
-    """Return the plan of chunk `index`. Raises MergeError if the layout has no such chunk."""
+def can_be_merged(part: Bytes, dtype: str) -> bool:
+    """Return whether all values of one type in these bytes are finite and in range."""
+    return is_sound(part) if dtype == CODED else is_in_range(part.view(DTYPES[dtype]), dtype)
+
+
+def piece_of(layout: Layout, index: int, coded: bool = False) -> Piece:
+    """Return the plan of chunk `index`; `coded`: the layout is one of blocks. Raises MergeError if
+    the layout has no such chunk, or its blocks straddle chunks."""
+    if coded and not has_room_for_blocks(layout):
+        raise MergeError(f"Expected tensors of whole blocks of {BLOCK_BYTES} bytes, got others.")
     if not 0 <= index < chunk_count(layout.nbytes):
         raise MergeError(
             f"Expected a chunk from 0 to {chunk_count(layout.nbytes) - 1}, got {index}."
@@ -94,6 +103,8 @@ def piece_of(layout: Layout, index: int) -> Piece:
     parts, gaps = [], []
     runs: list[Run] = []
     for tensor, first, last in layout.segments(offset, end):
+        if coded and is_coded(tensor):
+            tensor = replace(tensor, dtype=CODED)
         start, stop = first - offset, last - offset
         padded = -(-stop // ALIGNMENT) * ALIGNMENT
         parts.append((tensor, start, stop))
@@ -112,9 +123,9 @@ def piece_of(layout: Layout, index: int) -> Piece:
     )
 
 
-def pieces(layout: Layout) -> Iterator[Piece]:
+def pieces(layout: Layout, coded: bool = False) -> Iterator[Piece]:
     """Yield the plans of all chunks, in order."""
-    return (piece_of(layout, index) for index in range(chunk_count(layout.nbytes)))
+    return (piece_of(layout, index, coded) for index in range(chunk_count(layout.nbytes)))
 
 
 def read(member: int, source: Source, piece: Piece) -> Bytes:
@@ -137,7 +148,7 @@ def read(member: int, source: Source, piece: Piece) -> Bytes:
         tensor = [t for t, start, _ in piece.parts if start < at][-1]
         raise BadContribution(member, f"expected zeros in the padding after {tensor.name!r}")
     for run in piece.runs:
-        if not is_in_range(raw[run.start : run.stop].view(DTYPES[run.dtype]), run.dtype):
+        if not can_be_merged(raw[run.start : run.stop], run.dtype):
             raise BadContribution(
                 member,
                 f"expected finite numbers in {piece.culprit(raw)!r}, got NaN, infinity or one "
@@ -146,8 +157,8 @@ def read(member: int, source: Source, piece: Piece) -> Bytes:
     return raw
 
 
-def check_contribution(layout: Layout, member: int, source: Source) -> None:
+def check_contribution(layout: Layout, member: int, source: Source, coded: bool = False) -> None:
     """Read all of a contribution; raises BadContribution with the member and the offending
     tensor."""
-    for piece in pieces(layout):
+    for piece in pieces(layout, coded):
         read(member, source, piece)

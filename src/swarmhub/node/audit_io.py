@@ -68,7 +68,7 @@ class NodeAuditIO(AuditIO):
     async def is_met(self, effect: Audit) -> bool:
         if effect.stage.until is None or effect.is_masked:
             return False
-        return await asyncio.to_thread(recompute.is_met, self._blobs, effect.stage, effect.digest)
+        return await asyncio.to_thread(recompute.is_merge_met, self._blobs, effect, effect.digest)
 
     async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         return await asyncio.to_thread(recompute.recompute_chunk, self._blobs, effect, chunks)

@@ -14,11 +14,12 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.contract.round.kinds import has_free_layout
-from swarmhub.contract.transactions import Dispute, Poke, Recompute
+from swarmhub.contract.transactions import NOTHING, Computed, Dispute, Poke, Recompute
 from swarmhub.errors import BadContribution, PeerError
 from swarmhub.failpoints import failpoint
 from swarmhub.node import work
 from swarmhub.node.audit_io import NodeAuditIO
+from swarmhub.node.changes import compute_model
 from swarmhub.node.masks import MaskRunner
 from swarmhub.node.position import Position
 from swarmhub.node.services import Services
@@ -26,6 +27,7 @@ from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
     Accepted,
     AnswerRefused,
+    ApplyChange,
     Audit,
     Audited,
     BlobStored,
@@ -67,6 +69,7 @@ from swarmhub.protocol import (
 from swarmhub.protocol.answers import find_fault
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
 
+NEEDS_LAYOUT = (Check, Merge, Audit, RecomputeChunk, ApplyChange, MaskOwn, Unmask)
 IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: avoid a busy loop
 
 log = logging.getLogger("swarmhub.protocol")
@@ -93,7 +96,7 @@ class EffectRunner:
 
     async def carry_out(self, effect: Effect) -> None:
         """Carry out an effect. Raises RetryLater, or an error that says why it has failed."""
-        if isinstance(effect, Check | Merge | Audit | RecomputeChunk | MaskOwn | Unmask):
+        if isinstance(effect, NEEDS_LAYOUT):
             await self._restore_layout()
         await self._handler(effect)
 
@@ -104,7 +107,7 @@ class EffectRunner:
         study, r = STUDY.get(state, name), ROUND.get(state, name)
         if study is not None and study.current is not None:
             await self._services.layouts.find_document(study, study.current)
-        if r is not None and r.contributions and has_free_layout(r):
+        if r is not None and r.contributions and has_free_layout(r) and not r.wire:
             c = r.contributions[0]
             if c.layout:
                 await self._services.layouts.find(r.contributors, c.digest, c.layout)
@@ -129,6 +132,8 @@ class EffectRunner:
                 return self._audit(effect)
             case RecomputeChunk():
                 return self._recompute_chunk(effect)
+            case ApplyChange():
+                return self._apply_change(effect)
             case Watch():
                 return self._watch(effect)
             case SendReceipt():
@@ -212,7 +217,7 @@ class EffectRunner:
             blobs = self._services.blobs
             made = await asyncio.to_thread(work.merge, blobs, effect, is_wanted)
             met = effect.stage.until is not None and await asyncio.to_thread(
-                recompute.is_met, blobs, effect.stage, made.digest, effect.is_masked
+                recompute.is_merge_met, blobs, effect, made.digest
             )
         except work.Unwanted as reason:
             log.info("round %d: %s", effect.number, reason)
@@ -240,11 +245,20 @@ class EffectRunner:
         self._learn(Synced(effect.digest))
 
     def _message(
-        self, number: int, revision: int, model: Fingerprint | MergeDone, met: bool = False
+        self,
+        number: int,
+        revision: int,
+        model: Fingerprint | MergeDone,
+        computed: Computed = NOTHING,
     ) -> bytes:
         """Return the message that an offer and a receipt sign."""
         state, study = self._services.state, self._local.study
-        return offer_message(state, study, number, revision, model, met)
+        return offer_message(state, study, number, revision, model, computed)
+
+    async def _apply_change(self, effect: ApplyChange) -> None:
+        made = await compute_model(self._services, self._position, effect)
+        if made is not None:
+            self._learn(made)
 
     async def _audit(self, effect: Audit) -> None:
         failpoint("audit.begun")
@@ -307,12 +321,15 @@ class EffectRunner:
     async def _send_receipt(self, effect: SendReceipt) -> None:
         failpoint("receipt.begun")
         held = self._services.blobs.fingerprint(effect.digest)
-        message = self._message(effect.number, effect.revision, held, effect.met)
+        computed = Computed(effect.met, effect.model)
+        message = self._message(effect.number, effect.revision, held, computed)
         signature = self._services.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(
             effect.number, effect.revision, effect.digest, self._local.me, signature
         )
         signed = self._local.signed.and_(effect.number, effect.digest)
+        if effect.model:
+            signed = signed.and_(effect.number, effect.model)
         if signed != self._local.signed:
             self._services.journal.save_signed(self._local.study, signed)
             self._local.learn(signed, self._services.now_ms())

@@ -25,6 +25,7 @@ from swarmhub.node.news import ANY_STUDY
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
 from swarmhub.protocol import MergeDone, ReceiptCame, is_receipt, may_read
+from swarmhub.protocol.changes import find_computed
 from swarmhub.transport.gate import OFFER_WAIT_S
 from swarmhub.transport.reachability import Reachability, try_tcp
 from swarmhub.transport.relay.streams import relays_of
@@ -107,7 +108,10 @@ class PeerGate:
         merged = driver.local.merged.get((receipt.number, receipt.revision))
         if merged is None or merged.digest != receipt.digest:
             raise BadInput("The receipt is for another model.")
-        if not is_receipt(self._services.state, study, receipt, merged):
+        computed = find_computed(self._services.state, driver.local, merged)
+        if computed is None:
+            raise BadInput("The model of this change is not computed here yet; try again.")
+        if not is_receipt(self._services.state, study, receipt, merged, computed):
             raise BadInput("The receipt is not signed by its sender.")
         failpoint("receipt.taken")
         driver.learn(receipt)

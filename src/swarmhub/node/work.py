@@ -18,7 +18,7 @@ from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.errors import BlobError, MergeError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import write_all
-from swarmhub.merge import merge_statistics
+from swarmhub.merge import encode_model, merge_statistics, wire_layout
 from swarmhub.params import ChunkHasher, Fingerprint, Layout
 from swarmhub.privacy import NoiseTerms, make_noising, noise_model
 from swarmhub.protocol import Merge, recompute
@@ -34,6 +34,15 @@ class Noisy:
     weight: int
     base: Digest
     terms: NoiseTerms
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A member that sends the change of a model from which it has trained, in few bytes."""
+
+    me: MemberId
+    wire: str
+    base: Digest
 
 
 class Unwanted(MergeError):
@@ -77,6 +86,22 @@ def ingest_noisy(
         return store_chunks(store, layout, chunks, lambda: True, first=True)
 
 
+def ingest_change(
+    store: BlobStore, path: Path, layout: Layout, stage: Stage, sender: Sender
+) -> Fingerprint:
+    """Check a trainer's file for a stage, and store it as a change in few bytes."""
+    size = path.stat().st_size
+    if size != layout.nbytes:
+        raise BlobError(f"Expected {layout.nbytes} bytes of parameters, got {size}.")
+    wire = wire_layout(layout, sender.wire)
+    with closing(FileSource(path)) as own, closing(store.source(sender.base)) as base:
+        recompute.check_buffer(stage, layout, sender.me, own)
+        store.put_layout(layout)
+        store.put_layout(wire)
+        chunks = encode_model(layout, sender.wire, sender.me, own, base)
+        return store_chunks(store, wire, chunks, lambda: True, first=True)
+
+
 def merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fingerprint:
     """Do a merge and store the result. Stops with Unwanted when it is wanted no longer."""
     if not KINDS[effect.stage.kind].has_contributions:
@@ -93,7 +118,7 @@ def merge(store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]) -> Fin
 def _merge_parameters(
     store: BlobStore, effect: Merge, is_wanted: Callable[[], bool]
 ) -> Fingerprint:
-    layout = recompute.need_layout(store, effect.layout)
+    layout = recompute.layout_of_merge(store, effect)
     with closing(recompute.merge(store, effect)) as chunks:
         return store_chunks(store, layout, chunks, is_wanted)
 

@@ -14,6 +14,7 @@ NOT_READY = (
     "was not ready when the round opened: no trainer was running there, or its node was cut off"
 )
 WITHDRAWN = "has withdrawn from the study"
+REMOVED = "was removed from the consortium"
 TAKEN_BACK = "its contribution was taken out before the merge"
 REPORTED = {
     "unavailable": "its contribution could not be fetched by the others",
@@ -100,6 +101,7 @@ class AttendanceBook:
     def __init__(self, study: str) -> None:
         self._study = study
         self._enrolled: set[MemberId] = set()
+        self._removed: set[MemberId] = set()
         self._open: _Open | None = None
         self._held: list[RoundHeld] = []
 
@@ -116,6 +118,8 @@ class AttendanceBook:
         return (*self._held, *now)
 
     def _hear(self, event: e.Event, time_ms: int) -> bool:
+        if isinstance(event, e.Departed) and event.status == "removed":
+            self._removed.add(event.member)  # that it has left its studies follows in the block
         if e.get_study(event) != self._study:
             return False
         now = self._open
@@ -125,7 +129,7 @@ class AttendanceBook:
             case e.Withdrawn(member=member):
                 self._enrolled.discard(member)
                 if now is not None:
-                    now.why[member] = WITHDRAWN
+                    now.why[member] = REMOVED if member in self._removed else WITHDRAWN
             case e.RoundOpened():
                 self._open = _Open(event, time_ms, set(self._enrolled), set(event.roster))
             case e.Settled() if now is not None:

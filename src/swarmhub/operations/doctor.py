@@ -37,6 +37,7 @@ from swarmhub.types import MemberId
 
 FREE_BYTES = 2 << 30
 BEHIND_BLOCKS = 20
+BY_RELAY = "a relay: what goes to this member passes a third machine"
 CLOCK_MS = 5_000  # deadlines of studies are seconds and more
 
 
@@ -179,6 +180,8 @@ async def _peer(
         if problem:
             said = f"{place}: {problem}; allow TCP from this host out to {place}"
             yield Finding(what, False, said)
+        elif relays_of(other.address) and kind == "data":
+            yield Finding(what, True, f"{place}, {BY_RELAY}", warns=True)
         else:
             yield Finding(what, True, place)
     asked_ms = wall_clock_ms()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from swarmhub.contract.records import MergeRule, Model, Spec, Stage
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
 from swarmhub.contract.stages import NO_CAP, get_stages
+from swarmhub.operations.wire_words import say_sent
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes
 
@@ -98,7 +99,7 @@ def say_arrays_of(stage: Stage) -> str:
     return "; ".join(parts)
 
 
-def say_leaving(spec: Spec, size: str) -> list[str]:
+def say_leaving(spec: Spec, size: str, current: Model | None = None) -> list[str]:
     """Return what each hospital sends to others, one sentence a kind. `size`: of the model."""
     stages, words = get_stages(spec), find_words(spec)
     kinds = {stage.kind for stage in stages}
@@ -106,10 +107,7 @@ def say_leaving(spec: Spec, size: str) -> list[str]:
     if TRAIN in kinds:
         masked = ", with noise" if spec.privacy.dp is not None else ""
         masked += ", under masks" if spec.privacy.masked else ""
-        said.append(
-            "each round, to enrolled members: the model's parameters after training here"
-            f"{masked} ({size})"
-        )
+        said.append(f"each round, to enrolled members: {say_sent(spec, masked, size, current)}")
     said.append(
         "once, to enrolled members: names, types and shapes of the arrays that are sent, and the "
         "classes and columns that a scikit-learn model was fitted on"

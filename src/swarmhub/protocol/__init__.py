@@ -2,6 +2,7 @@
 
 decision                     effects that should be under way now (begin here)
 collect, lead, follow        its parts, by phase and role
+changes                      its part for rounds in few bytes
 masking                      its part for the masks of masked rounds
 audit, reports               its parts that find fault with others
 view                         the input of a decision
@@ -16,7 +17,9 @@ signatures                   messages that members sign for one another
 
 from swarmhub.protocol.decision import decide
 from swarmhub.protocol.effects import (
+    ApplyChange,
     Audit,
+    ChangeForm,
     Check,
     Effect,
     MaskEffect,
@@ -44,6 +47,7 @@ from swarmhub.protocol.observations import (
     ExcerptUnavailable,
     FetchedBlobs,
     MergeDone,
+    ModelComputed,
     Observation,
     Offered,
     OwnMasked,
@@ -67,9 +71,11 @@ from swarmhub.protocol.tasks import TrainingTask, assign, expect
 __all__ = [
     "Accepted",
     "AnswerRefused",
+    "ApplyChange",
     "Audit",
     "Audited",
     "BlobStored",
+    "ChangeForm",
     "Check",
     "CheckedBad",
     "CheckedGood",
@@ -83,6 +89,7 @@ __all__ = [
     "MaskOwn",
     "Merge",
     "MergeDone",
+    "ModelComputed",
     "Observation",
     "Offered",
     "OwnMasked",

@@ -15,6 +15,7 @@ from swarmhub.contract.records import Contribution, RoundRef
 from swarmhub.contract.round.election import get_auditors, get_leader, get_terms
 from swarmhub.contract.round.kinds import KINDS, TRAIN
 from swarmhub.contract.transactions import Dispute, Recompute
+from swarmhub.protocol.changes import compute_model, get_model
 from swarmhub.protocol.effects import (
     Audit,
     Check,
@@ -76,7 +77,7 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
     if not (missing if full else silent) and not view.lacks_base:
         yield Audit(
             r.study, r.number, view.stage, r.revision, offer.layout, shares_of(view),
-            offer.digest, offer.leader, full, view.merge_base, r.is_masked,
+            offer.digest, offer.leader, full, view.merge_base, r.is_masked, view.changes,
         )  # fmt: skip
 
 
@@ -105,9 +106,10 @@ def is_needed_whole(view: View, c: Contribution, leader: MemberId) -> bool:
 
 def keep(view: View, offer: Offered) -> Iterator[Effect]:
     """Sync the offer before signing for it: the leader may lie, and then this may be the only copy
-    of the model that it settles."""
-    if offer.digest not in view.local.synced:
-        yield Sync(offer.digest)
+    of the model that it settles. Of a change, compute the model as well."""
+    yield from compute_model(view, offer.digest)
+    model = get_model(view, offer.digest)
+    yield from (Sync(d) for d in (offer.digest, model) if d and d not in view.local.synced)
 
 
 def sign(view: View, offer: Offered, met: bool = False) -> Iterator[Effect]:
@@ -116,14 +118,15 @@ def sign(view: View, offer: Offered, met: bool = False) -> Iterator[Effect]:
     r, local = view.r, view.local
     if (r.number, r.revision, offer.leader) in local.receipted:
         return
-    if offer.digest not in local.synced:
-        yield Sync(offer.digest)
+    model, unready = get_model(view, offer.digest), list(keep(view, offer))
+    if model is None or unready:
+        yield from unready
         return
     at_ms = next_try_ms(local, local.lost.get(offer.leader))
     if at_ms > view.now_ms:
         yield Wake(at_ms)
     else:
-        yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest, met)
+        yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest, met, model)
 
 
 def open_dispute(view: View) -> Iterator[Effect]:
@@ -178,5 +181,5 @@ def answer_dispute(view: View) -> Iterator[Effect]:
         yield RecomputeChunk(
             r.study, r.number, view.stage, r.revision, c.layout, c.nbytes,
             shares_of(view), found.chunk, found.by, found.leader, view.merge_base,
-            r.is_masked,
+            r.is_masked, view.changes,
         )  # fmt: skip

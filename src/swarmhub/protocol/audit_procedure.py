@@ -19,7 +19,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Protocol
 
 from swarmhub.errors import BadContribution, PeerError
-from swarmhub.merge import draw, find_false_excerpts
+from swarmhub.merge import WIRE_TIMES, draw, find_false_excerpts
 from swarmhub.params import Fingerprint
 from swarmhub.protocol.effects import Audit, RecomputeChunk
 from swarmhub.protocol.observations import (
@@ -93,7 +93,8 @@ async def audit_offer(
     starts: tuple[int, ...] = ()
     if not effect.full:
         offer = (effect.number, effect.revision, effect.digest)
-        starts = drawn.get(offer) or draw(nbytes, audit_io.below)
+        times = WIRE_TIMES[effect.changes.wire] if effect.changes else 1
+        starts = drawn.get(offer) or draw(nbytes, audit_io.below, times)
         drawn[offer] = starts
     absent = {s.member: s.digest for s in effect.shares if not audit_io.holds(s.digest)}
     answers = await audit_io.excerpts(absent, nbytes, starts) if absent else {}
@@ -161,7 +162,7 @@ async def _confirm(
     look = RecomputeChunk(
         effect.study, effect.number, effect.stage, effect.revision, effect.layout,
         claimed.nbytes, effect.shares, index, audit_io.me, effect.leader, effect.base,
-        effect.is_masked,
+        effect.is_masked, effect.changes,
     )  # fmt: skip
     leaf, chunks = await _recompute(audit_io, look)
     said = claimed.leaves[index].hex()

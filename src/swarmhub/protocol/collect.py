@@ -11,7 +11,8 @@ from swarmhub.contract.round.budget import is_beyond
 from swarmhub.contract.round.election import compute_leader_order
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.answers import make_contribution
-from swarmhub.protocol.effects import Effect, Submit, Wake
+from swarmhub.protocol.changes import find_own_way
+from swarmhub.protocol.effects import ApplyChange, Effect, Submit, Wake
 from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.mask_keys import get_next_keying, take_along
 from swarmhub.protocol.masking import contribute_masked
@@ -24,9 +25,15 @@ MAX_PAUSES = 4  # doublings of a pause: eight seconds, less than failures are re
 def hold_models(state: Reader, study: Study, local: LocalState, now_ms: int) -> Iterator[Effect]:
     """Fetch the settled model and results from which the study goes on."""
     for model in get_needed(state, study):
-        if model.digest not in local.held:
-            holders = get_holders(model, study)
-            yield from pull(local, now_ms, model, holders)
+        if model.digest in local.held:
+            continue
+        own_way = find_own_way(local, model) if isinstance(model, Model) else None
+        if isinstance(own_way, ApplyChange):
+            yield own_way
+        else:
+            yield from pull(
+                local, now_ms, own_way or model, get_holders(model, study), own_way is None
+            )
 
 
 def get_needed(state: Reader, study: Study) -> list[Model | Result]:

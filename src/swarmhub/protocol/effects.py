@@ -39,6 +39,15 @@ class Pull:
 
 
 @dataclass(frozen=True)
+class ChangeForm:
+    """The form of contributions that are changes of a model: their wire format, and the layout of
+    the model."""
+
+    wire: str
+    layout: Digest
+
+
+@dataclass(frozen=True)
 class Check:
     """Check whether a held contribution can be merged. -> CheckedGood or CheckedBad"""
 
@@ -47,6 +56,7 @@ class Check:
     member: MemberId
     weight: int  # of statistics: so many rows at most; 0 for an offer
     is_masked: bool = False
+    changes: ChangeForm | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,7 @@ class Merge:
     shares: tuple[Share, ...]
     base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False  # whole numbers, added in a ring
+    changes: ChangeForm | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,7 @@ class Audit:
     full: bool
     base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False
+    changes: ChangeForm | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,16 @@ class RecomputeChunk:
     accused: MemberId  # the author of the merge
     base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False
+    changes: ChangeForm | None = None
+
+
+@dataclass(frozen=True)
+class ApplyChange:
+    """Compute the model that follows from a held change of a held base. -> ModelComputed"""
+
+    form: ChangeForm
+    change: Digest
+    base: Digest
 
 
 @dataclass(frozen=True)
@@ -130,6 +152,7 @@ class SendReceipt:
     revision: int
     digest: Digest
     met: bool = False  # the stage's test holds
+    model: Digest = ""  # that follows from the change `digest`
 
 
 # masks of a round
@@ -218,6 +241,7 @@ Effect: TypeAlias = (
     | Sync
     | Audit
     | RecomputeChunk
+    | ApplyChange
     | Watch
     | SendReceipt
     | MaskEffect

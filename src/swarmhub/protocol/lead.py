@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from swarmhub.contract.records import Receipt, Share
 from swarmhub.contract.round.election import get_candidates, is_backed
 from swarmhub.contract.round.kinds import CONFIRMING, KINDS
-from swarmhub.contract.transactions import Settle
+from swarmhub.contract.transactions import Computed, Settle
+from swarmhub.protocol.changes import compute_model, get_model
 from swarmhub.protocol.effects import Effect, Merge, Submit, Sync
 from swarmhub.protocol.masking import unmask
 from swarmhub.protocol.observations import ReceiptCame
@@ -23,9 +24,14 @@ def lead(view: View) -> Iterator[Effect]:
     if merged is None:
         yield from compute_own(view)
         return
-    if merged.digest not in local.synced:
-        yield Sync(merged.digest)  # the signers may lie: this may be the only copy
+    model = get_model(view, merged.digest)
+    if model is None:
+        yield from compute_model(view, merged.digest)
+    unsafe = [d for d in (merged.digest, model) if d and d not in local.synced]
+    if model is None or unsafe:
+        yield from map(Sync, unsafe)  # the signers may lie: this may be the only copy
         return
+    computed = Computed(merged.met, model)
     if r.lead.dispute is not None:
         return  # a merge of this round is recomputed now, this one or another
     receipts = local.receipts.get((r.number, r.revision, merged.digest), {})
@@ -33,13 +39,14 @@ def lead(view: View) -> Iterator[Effect]:
     signed = [
         Receipt(receipt.member, receipt.signature)
         for receipt in came  # its key may have changed since
-        if receipt.member in get_candidates(r) and is_receipt(view.state, r.study, receipt, merged)
+        if receipt.member in get_candidates(r)
+        and is_receipt(view.state, r.study, receipt, merged, computed)
     ]
     signed.sort(key=lambda receipt: local.mistrusted[receipt.member])  # stable: else as they came
     backed = choose_receipts(view, signed)
     if backed is not None:
         yield Submit(
-            Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed, merged.met)
+            Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed, merged.met, model)
         )
 
 
@@ -86,5 +93,5 @@ def merge(view: View) -> Iterator[Effect]:
         layout = r.contributions[0].layout
         yield Merge(
             r.study, r.number, view.stage, r.revision, layout, shares, view.merge_base,
-            r.is_masked,
+            r.is_masked, view.changes,
         )  # fmt: skip

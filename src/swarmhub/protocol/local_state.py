@@ -25,6 +25,7 @@ from swarmhub.protocol.observations import (
     KeysMade,
     MasksSpent,
     MergeDone,
+    ModelComputed,
     Observation,
     Offered,
     OpeningMade,
@@ -130,6 +131,7 @@ class LocalState:
     attached: bool = False  # a trainer is connected
     timeouts: Timeouts = field(default_factory=Timeouts)
     merged: dict[tuple[int, int], MergeDone] = field(default_factory=dict)
+    computed: dict[tuple[Digest, Digest], Digest] = field(default_factory=dict)  # change and base
     synced: set[Digest] = field(default_factory=set)
     offers: dict[tuple[int, int, MemberId], Offered] = field(default_factory=dict)
     receipts: dict[tuple[int, int, Digest], dict[MemberId, Signature]] = field(default_factory=dict)
@@ -176,6 +178,9 @@ class LocalState:
             case MergeDone(number, revision, digest):
                 self.held.add(digest)
                 self.merged[number, revision] = event
+            case ModelComputed(change, base, digest):
+                self.held.add(digest)
+                self.computed[change, base] = digest
             case Synced(digest):
                 self.synced.add(digest)
             case Offered(leader, number, revision):
@@ -257,6 +262,7 @@ class LocalState:
         self.failed.clear()
         self.bad.clear()
         self.good.clear()
+        self.computed.clear()
         self.synced.clear()
         self.refused.clear()
         self.answer_refused = ""

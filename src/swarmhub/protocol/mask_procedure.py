@@ -30,6 +30,7 @@ from swarmhub.privacy import (
     unmask_model,
 )
 from swarmhub.protocol import mask_work as work
+from swarmhub.protocol.blob_reader import BlobReader, need_layout
 from swarmhub.protocol.effects import (
     CheckShare,
     MakeDealing,
@@ -45,7 +46,7 @@ from swarmhub.protocol.observations import (
     OpeningMade,
     ShareChecked,
 )
-from swarmhub.protocol.recompute import BlobReader, need_layout, to_sum_rule
+from swarmhub.protocol.recompute import to_sum_rule
 from swarmhub.types import Digest
 
 Use = Literal["answer", "set"]

@@ -162,6 +162,15 @@ class MergeDone:
 
 
 @dataclass(frozen=True)
+class ModelComputed:
+    """The model `digest` follows from a change of a base; it is stored."""
+
+    change: Digest
+    base: Digest
+    digest: Digest
+
+
+@dataclass(frozen=True)
 class Synced:
     """A blob that is held here (a merge of this node, another leader's offer) outlives a power
     cut."""
@@ -272,6 +281,7 @@ Observation: TypeAlias = (
     | CheckedGood
     | CheckedBad
     | MergeDone
+    | ModelComputed
     | Synced
     | Offered
     | ReceiptCame

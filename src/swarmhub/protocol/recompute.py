@@ -5,25 +5,27 @@ It works on a `BlobReader`: the node's store of files, or a simulated disk.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Protocol
 
 from swarmhub.contract.records import MergeRule, Share, Stage
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, KINDS
-from swarmhub.errors import BadContribution, MergeError
+from swarmhub.errors import BadContribution
 from swarmhub.merge import (
     Limit,
     Rule,
     Source,
     SumRule,
     WeightedSource,
+    Zeros,
+    apply_change,
     check_contribution,
     check_summand,
     excerpt,
     find_false_stretch,
+    is_coded_format,
     is_within,
     merge_modular,
     merge_parameters,
@@ -32,40 +34,12 @@ from swarmhub.merge import (
     modular_chunk,
     recompute_leaf,
     sum_chunk,
+    wire_layout,
 )
-from swarmhub.params import CHUNK_BYTES, Fingerprint, Layout, leaf_of
-from swarmhub.protocol.effects import Audit, Check, Merge, RecomputeChunk
+from swarmhub.params import CHUNK_BYTES, Layout, leaf_of
+from swarmhub.protocol.blob_reader import BlobReader, OpenSource, need_layout
+from swarmhub.protocol.effects import ApplyChange, Audit, ChangeForm, Check, Merge, RecomputeChunk
 from swarmhub.types import Digest, MemberId
-
-
-class OpenSource(Source, Protocol):
-    """A buffer that is read piece by piece, and closed."""
-
-    def close(self) -> None:
-        """Release the buffer."""
-        ...
-
-
-class BlobReader(Protocol):
-    """The port for blobs that are held here, by digest."""
-
-    def __contains__(self, digest: Digest) -> bool: ...
-
-    def fingerprint(self, digest: Digest) -> Fingerprint:
-        """Return layout, length and chunk hashes of a blob."""
-        ...
-
-    def source(self, digest: Digest) -> OpenSource:
-        """Return random access to a blob."""
-        ...
-
-    def read(self, digest: Digest) -> bytes:
-        """Return all of a blob: a document."""
-        ...
-
-    def layout(self, digest: Digest) -> Layout | None:
-        """Return a layout document that a trainer here has brought."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -91,6 +65,9 @@ def check(reader: BlobReader, effect: Check) -> None:
     if form == STATISTICS_LAYOUT:
         merge_statistics({member: reader.read(digest)}, {member: effect.weight})
         return
+    if effect.changes is not None:
+        check_change(reader, effect, effect.changes)
+        return
     layout = need_layout(reader, form)
     with closing(reader.source(digest)) as source:
         if effect.is_masked:
@@ -106,6 +83,15 @@ def check_buffer(stage: Stage, layout: Layout, member: MemberId, source: Source)
         check_summand(to_sum_rule(stage), layout, member, source)
     else:
         check_contribution(layout, member, source)
+
+
+def check_change(reader: BlobReader, effect: Check, changes: ChangeForm) -> None:
+    """Read all of a contributed change. Raises BadContribution if it is none of the study's
+    model."""
+    found = reader.fingerprint(effect.digest)
+    layout = need_form(reader, changes, effect.member, found.layout, found.nbytes)
+    with closing(reader.source(effect.digest)) as source:
+        check_contribution(layout, effect.member, source, is_coded(changes))
 
 
 def check_masked(stage: Stage, layout: Layout, member: MemberId, source: Source) -> None:
@@ -128,18 +114,18 @@ def merge(
         whole = merge_statistics(documents, {s.member: s.weight for s in effect.shares})
         yield from (whole[i : i + CHUNK_BYTES] for i in range(0, len(whole), CHUNK_BYTES))
         return
-    layout = need_layout(reader, effect.layout)
     with ExitStack() as stack:
         sources = {s: stack.enter_context(closing(reader.source(s.digest))) for s in effect.shares}
         inputs = [WeightedSource(s.member, s.weight, source) for s, source in sources.items()]
+        layout = layout_of_merge(reader, effect)
         chunks: Iterable[memoryview | bytes]
         if effect.is_masked:
             chunks = merge_modular(layout, inputs)
         elif KINDS[effect.stage.kind].has_free_layout:
             chunks = merge_sums(to_sum_rule(effect.stage), layout, inputs)
         else:
-            base = open_base(stack, reader, effect)
-            chunks = merge_parameters(to_rule(effect.stage.rule), layout, inputs, base)
+            base, coded = open_base(stack, reader, effect), is_coded(effect.changes)
+            chunks = merge_parameters(to_rule(effect.stage.rule), layout, inputs, base, coded)
         for chunk in chunks:
             yield memoryview(chunk).cast("B")
 
@@ -151,7 +137,7 @@ def audit(
     all is right. `excerpts` are stretches of the contributions that are not held."""
     if effect.full:
         return _find_false_chunk(reader, effect)
-    layout = need_layout(reader, effect.layout)
+    layout = layout_of_merge(reader, effect)
     inputs = []
     for share in effect.shares:
         found = excerpts.get(share.member)
@@ -160,7 +146,7 @@ def audit(
         inputs.append(WeightedSource(share.member, share.weight, MemoryReader(found)))
     merged = excerpt_of(reader, effect.digest, starts)
     rule = None if effect.is_masked else to_rule(effect.stage.rule)
-    at = find_false_stretch(rule, layout, starts, inputs, merged)
+    at = find_false_stretch(rule, layout, starts, inputs, merged, is_coded(effect.changes))
     return None if at is None else at // CHUNK_BYTES
 
 
@@ -183,7 +169,7 @@ def recompute_chunk(
     if KINDS[effect.stage.kind].carries == DOCUMENT:
         right = dict(enumerate(merge(reader, effect)))
         return leaf_of(right.get(effect.chunk, b"")).hex()
-    layout = need_layout(reader, effect.layout)
+    layout = layout_of_merge(reader, effect)
 
     def open_source(s: Share) -> OpenSource:
         there = chunks.get(s.member)
@@ -201,16 +187,27 @@ def recompute_chunk(
         if KINDS[effect.stage.kind].has_free_layout:
             chunk = sum_chunk(to_sum_rule(effect.stage), layout, inputs, effect.chunk)
             return leaf_of(chunk).hex()
-        base = open_base(stack, reader, effect)
-        return recompute_leaf(to_rule(effect.stage.rule), layout, inputs, effect.chunk, base)
+        base, rule = open_base(stack, reader, effect), to_rule(effect.stage.rule)
+        coded = is_coded(effect.changes)
+        return recompute_leaf(rule, layout, inputs, effect.chunk, base, coded)
 
 
-def is_met(reader: BlobReader, stage: Stage, digest: Digest, is_masked: bool = False) -> bool:
-    """Return whether a held merge meets its stage's test (False if it has none, or is a sum under
-    masks)."""
-    if stage.until is None or is_masked:
+def is_merge_met(reader: BlobReader, effect: Merge | Audit, digest: Digest) -> bool:
+    """Return whether a held merge meets its stage's test; False for a sum under masks. Whole
+    numbers stand beside changes as they are."""
+    return not effect.is_masked and is_met(reader, effect.stage, digest, effect.changes)
+
+
+def is_met(
+    reader: BlobReader, stage: Stage, digest: Digest, changes: ChangeForm | None = None
+) -> bool:
+    """Return whether a held result meets its stage's test (False if it has none)."""
+    if stage.until is None:
         return False
-    layout = need_layout(reader, reader.fingerprint(digest).layout)
+    if changes is None:
+        layout = need_layout(reader, reader.fingerprint(digest).layout)
+    else:
+        layout = wire_layout(need_layout(reader, changes.layout), changes.wire)
     with closing(reader.source(digest)) as source:
         return is_within(layout, source, stage.until.array, stage.until.most)
 
@@ -221,11 +218,61 @@ def excerpt_of(reader: BlobReader, digest: Digest, starts: Sequence[int]) -> byt
         return excerpt(source, reader.fingerprint(digest).nbytes, starts)
 
 
+def layout_of_merge(reader: BlobReader, effect: Merge | Audit | RecomputeChunk) -> Layout:
+    """Return the layout of what is merged. Raises BadContribution for changes of another form, all
+    of which are bad: a round has those of one form."""
+    if effect.changes is None:
+        return need_layout(reader, effect.layout)
+    match effect:
+        case Merge():
+            nbytes = reader.fingerprint(effect.shares[0].digest).nbytes
+        case Audit():
+            nbytes = reader.fingerprint(effect.digest).nbytes
+        case RecomputeChunk():
+            nbytes = effect.nbytes
+    return need_form(reader, effect.changes, effect.shares[0].member, effect.layout, nbytes)
+
+
+def need_form(
+    reader: BlobReader, changes: ChangeForm, member: MemberId, layout: Digest, nbytes: int
+) -> Layout:
+    """Return the layout of changes. Raises BadContribution if a member's has another."""
+    wire = wire_layout(need_layout(reader, changes.layout), changes.wire)
+    if (layout, nbytes) != (wire.digest, wire.nbytes):
+        raise BadContribution(
+            member,
+            f"expected {wire.nbytes} bytes of {changes.wire} changes of the study's model, got "
+            f"{nbytes} bytes of the form {layout[:16]}…",
+        )
+    return wire
+
+
+def is_coded(changes: ChangeForm | None) -> bool:
+    """Return whether contributions are changes in blocks with a scale."""
+    return changes is not None and is_coded_format(changes.wire)
+
+
+def apply(reader: BlobReader, effect: ApplyChange) -> tuple[Layout, Iterator[memoryview]]:
+    """Return the layout of the model, and its chunks as they are computed of a held change."""
+    layout = need_layout(reader, effect.form.layout)
+
+    def chunks() -> Iterator[memoryview]:
+        with (
+            closing(reader.source(effect.change)) as change,
+            closing(reader.source(effect.base)) as base,
+        ):
+            yield from apply_change(layout, effect.form.wire, change, base)
+
+    return layout, chunks()
+
+
 def open_base(
     stack: ExitStack, reader: BlobReader, effect: Merge | Audit | RecomputeChunk
 ) -> Source | None:
     """Return the held model from which the contributions started, None if the rule does not need
-    it; the stack closes it."""
+    it; the stack closes it. Changes start from zeros."""
+    if effect.changes is not None:
+        return Zeros()
     return stack.enter_context(closing(reader.source(effect.base))) if effect.base else None
 
 
@@ -238,11 +285,3 @@ def to_sum_rule(stage: Stage) -> SumRule:
     """Return the arithmetic's rule for a stage that adds arrays; its limits are in stored steps."""
     limits = (Limit(b.array, b.low << b.bits, b.high << b.bits) for b in stage.bounds)
     return SumRule(stage.agreed, tuple(limits), KINDS[stage.kind].carries == COUNTS)
-
-
-def need_layout(reader: BlobReader, digest: Digest) -> Layout:
-    """Return the layout document; MergeError if no trainer has brought it here."""
-    layout = reader.layout(digest)
-    if layout is None:
-        raise MergeError(f"The layout {digest[:16]}… is not known here; no trainer brought it.")
-    return layout

@@ -79,6 +79,6 @@ def confirm_invalid(view: View) -> Iterator[Effect]:
             yield Submit(Invalid(view.ref, c.member))
         elif c.member in said and not local.is_good(c.digest, c.weight):
             if c.digest in local.held:
-                yield Check(view.stage, c.digest, c.member, c.weight, r.is_masked)
+                yield Check(view.stage, c.digest, c.member, c.weight, r.is_masked, view.changes)
             else:
                 yield from pull_contribution(view, c)

@@ -21,11 +21,12 @@ from swarmhub.types import Digest, MemberId
 
 
 def get_model_digests(state: Reader, study: Study) -> set[Digest]:
-    """Return the settled blobs that must stay available: the current, best and released models, and
-    the results of the stages."""
+    """Return the settled blobs that must stay available: the current, best and released models, the
+    change from which the current one follows, and the results of the stages."""
     results = get_results(state, study.name).values()
     models: list[Model | Result | None] = [study.current, study.best, *study.released, *results]
-    return {m.digest for m in models if m}
+    change = study.current.change if study.current else None
+    return {m.digest for m in models if m} | ({change.digest} if change else set())
 
 
 def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
@@ -39,6 +40,9 @@ def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
     if study is None:
         return set()
     kept = get_model_digests(state, study)
+    current = study.current
+    if current is not None and current.change and current.digest not in local.held:
+        kept.add(current.base)  # of which this node computes it
     if r is not None:
         if local.signed.number == r.number:
             kept |= set(local.signed.digests)
@@ -47,7 +51,7 @@ def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
             kept |= {r.masks.total.digest, r.base}
         if local.masked is not None:
             kept.add(local.masked.digest)
-        kept |= {m.digest for m in local.merged.values()}
+        kept |= {m.digest for m in local.merged.values()} | {*local.computed.values()}
         kept |= {o.digest for o in local.offers.values()}
         if local.prepared is not None:
             kept.add(local.prepared.digest)

@@ -6,7 +6,7 @@ from swarmhub.contract.records import CHAIN, MEMBER, RoundRef
 from swarmhub.contract.round.disputes import get_accounts
 from swarmhub.contract.round.kinds import MERGING
 from swarmhub.contract.state import Reader
-from swarmhub.contract.transactions import receipt_message
+from swarmhub.contract.transactions import NOTHING, Computed, receipt_message
 from swarmhub.keys import verify
 from swarmhub.params import Fingerprint
 from swarmhub.protocol.observations import MergeDone, ReceiptCame
@@ -19,13 +19,13 @@ def offer_message(
     number: int,
     revision: int,
     model: Fingerprint | MergeDone,
-    met: bool = False,
+    computed: Computed = NOTHING,
 ) -> bytes:
     """What the signatures of an offer and of a receipt sign. It names no term: a leader has one
-    offer for a set of contributions, however often it leads. `met` is of a receipt."""
+    offer for a set of contributions, however often it leads. `computed` is of a receipt."""
     ref = RoundRef(study, number, MERGING, revision, 0)
     chain_id = CHAIN.need(state).chain_id
-    return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout, met)
+    return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout, computed)
 
 
 def is_offer(state: Reader, study: str, leader: MemberId, merged: MergeDone) -> bool:
@@ -37,11 +37,14 @@ def is_offer(state: Reader, study: str, leader: MemberId, merged: MergeDone) -> 
     )
 
 
-def is_receipt(state: Reader, study: str, receipt: ReceiptCame, merged: MergeDone) -> bool:
-    """Return whether a receipt is signed by its sender for this merge: a settlement with a false
-    one is refused, however many true ones the leader has besides."""
+def is_receipt(
+    state: Reader, study: str, receipt: ReceiptCame, merged: MergeDone, computed: Computed
+) -> bool:
+    """Return whether a receipt is signed by its sender for this merge, and for what this node has
+    computed of it: a settlement with a false one is refused, however many true ones the leader has
+    besides."""
     member = MEMBER.get(state, receipt.member)
     if member is None or receipt.digest != merged.digest:
         return False
-    message = offer_message(state, study, receipt.number, receipt.revision, merged, merged.met)
+    message = offer_message(state, study, receipt.number, receipt.revision, merged, computed)
     return verify(member.account, RECEIPT_DOMAIN, message, receipt.signature)

@@ -22,7 +22,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.round.kinds import TRAIN
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.state import Reader
-from swarmhub.protocol.effects import Effect, Pull, Wake
+from swarmhub.protocol.effects import ChangeForm, Effect, Pull, Wake
 from swarmhub.protocol.local_state import Failures, LocalState
 from swarmhub.types import Digest, MemberId
 
@@ -64,9 +64,16 @@ class View:
         return RoundRef.of(self.r)
 
     @property
+    def changes(self) -> ChangeForm | None:
+        """The form of what the round merges, if it merges changes of the model."""
+        current = self.study.current
+        return ChangeForm(self.r.wire, current.layout) if self.r.wire and current else None
+
+    @property
     def merge_base(self) -> Digest:
         """The model that the round's merge depends on, beside the contributions; "" if none."""
-        return self.r.base if self.r.kind == TRAIN and self.stage.rule.needs_base else ""
+        is_needed = self.r.kind == TRAIN and self.stage.rule.needs_base and not self.r.wire
+        return self.r.base if is_needed else ""
 
     @property
     def lacks_base(self) -> bool:

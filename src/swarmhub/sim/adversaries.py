@@ -31,6 +31,7 @@ flee           takes its contribution back when its merge is disputed
 rotate         rotates its account key as soon as others have its offer
 curious        takes no part in rounds, and asks everybody for contributions, merges and models
 false_test     as leader: says the opposite of whether the test of a stage holds
+false_model    as leader, and as signer: names a model that does not follow from the change
 bad_shares     deals shares of which half are nonsense
 no_deal        sends keys for masks, and deals nothing
 false_doubt    complains of right shares
@@ -67,6 +68,7 @@ from swarmhub.protocol import (
     Effect,
     Merge,
     MergeDone,
+    ModelComputed,
     Observation,
     Offered,
     ReceiptCame,
@@ -247,6 +249,10 @@ class ByzantineNode(MischievousNode):
         """End an effect; answer an offer at once (`false_receipt`)."""
         if isinstance(event, ShareChecked) and "false_doubt" in self.lies:
             event = replace(event, complaint="A" * 128)
+        if isinstance(event, ModelComputed) and "false_model" in self.lies:
+            other = self._spoiled(self.disk.blobs[event.digest])
+            self.world.blobs[other.digest] = self.disk.blobs[other.digest] = other
+            event = replace(event, digest=other.digest)
         if isinstance(event, MergeDone) and "false_test" in self.lies:
             event = replace(event, met=not event.met)
         if isinstance(event, MergeDone):

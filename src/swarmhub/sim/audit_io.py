@@ -106,7 +106,7 @@ class SimAuditIO(audit_procedure.AuditIO):
         return recompute.audit(self.node.disk, effect, starts, excerpts)
 
     async def is_met(self, effect: Audit) -> bool:
-        return recompute.is_met(self.node.disk, effect.stage, effect.digest, effect.is_masked)
+        return recompute.is_merge_met(self.node.disk, effect, effect.digest)
 
     async def examine(self, effect: RecomputeChunk, chunks: Mapping[MemberId, bytes]) -> Digest:
         await self._compute()

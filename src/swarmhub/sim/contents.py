@@ -12,7 +12,11 @@ from swarmhub import codec
 from swarmhub.contract.records import Bound, MergeRule, Stage, Until
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
-from swarmhub.merge import STRETCH_BYTES
+from swarmhub.merge import STRETCH_BYTES, apply_change, encode_model, wire_layout
+from swarmhub.merge.arithmetic import narrow, widen
+from swarmhub.merge.blocks import stored_type, values_of
+from swarmhub.merge.vectors import Buffer
+from swarmhub.merge.wire import FORMATS
 from swarmhub.params import (
     CHUNK_BYTES,
     DTYPES,
@@ -57,9 +61,10 @@ class Blob:
 
 class Forms:
     """The layouts of a run, by stage and by digest. `floats`: numbers of a model; `masked`: it has
-    rounds in which they leave as masked whole numbers, and sums of such numbers alone."""
+    rounds in which they leave as masked whole numbers, and sums of such numbers alone; `wire`: as
+    changes in this format."""
 
-    def __init__(self, floats: int, masked: bool = False) -> None:
+    def __init__(self, floats: int, masked: bool = False, wire: str = "") -> None:
         number = "I64" if masked else "F64"
         self.of_stage = {
             MODEL: Layout.of([Tensor("w", "F32" if masked else "F64", (floats,))]),
@@ -70,7 +75,9 @@ class Forms:
         self.model = self.of_stage[MODEL]
         self.whole = masked
         self.masked = ring_layout(self.model) if masked else None
-        known = [*self.of_stage.values(), *([self.masked] if self.masked else [])]
+        self.format = wire
+        self.wire = wire_layout(self.model, wire) if wire else None
+        known = [*self.of_stage.values(), *(x for x in (self.masked, self.wire) if x)]
         self.by_digest = {layout.digest: layout for layout in known}
 
     def find(self, digest: Digest) -> Layout:
@@ -124,6 +131,32 @@ def arrays_of(blob: Blob, layout: Layout) -> Arrays:
     }
 
 
+def encode(own: Blob, base: Blob, forms: Forms, me: MemberId) -> Blob:
+    """Return a model as the change that a member sends."""
+    assert forms.wire is not None
+    chunks = encode_model(forms.model, forms.format, me, Buffer(own.data), Buffer(base.data))
+    return Blob(forms.wire.digest, b"".join(map(bytes, chunks)))
+
+
+def move(base: Blob, change: Blob, forms: Forms) -> Blob:
+    """Return the model that follows from a change."""
+    chunks = apply_change(forms.model, forms.format, Buffer(change.data), Buffer(base.data))
+    return Blob(forms.model.digest, b"".join(map(bytes, chunks)))
+
+
+def spoil_change(change: Blob, forms: Forms) -> Blob:
+    """Return another change, of which every number differs."""
+    assert forms.wire is not None
+    if len(change.data) != forms.wire.nbytes:
+        change = Blob(forms.wire.digest, bytes(forms.wire.nbytes))
+    kind = FORMATS[forms.format]
+    rows = np.frombuffer(bytearray(change.data), stored_type(kind))
+    values = np.empty(rows.size * values_of(kind))
+    widen(rows, kind, values)
+    narrow(np.where(np.isfinite(values), values, 0.0) * 2 + 1, kind, rows)
+    return Blob(forms.wire.digest, rows.tobytes())
+
+
 def is_well_formed(blob: Blob, layout: Layout) -> bool:
     """Return whether training could start from a blob."""
     is_form = blob.form == layout.digest
@@ -153,6 +186,8 @@ def empty(form: Digest, forms: Forms) -> Blob:
     """Return a blob of a form, which could be merged."""
     if form == STATISTICS_LAYOUT:
         return statistics(1, 0.0)
+    if forms.wire is not None and form == forms.wire.digest:
+        return Blob(form, bytes(forms.wire.nbytes))
     return blob_of(arrays_of(Blob("", b""), forms.find(form)))
 
 
@@ -166,6 +201,8 @@ def spoiled(blob: Blob, forms: Forms) -> Blob:
         found = dict(document["columns"]["age"])
         found["mean"] = (float.fromhex(str(found["mean"])) * 2 + 1).hex()
         return Blob(blob.form, codec.encode({**document, "columns": {"age": found}}))
+    if forms.wire is not None and blob.form == forms.wire.digest:
+        return spoil_change(blob, forms)
     return blob_of({n: _changed(a) for n, a in arrays_of(blob, forms.find(blob.form)).items()})
 
 
@@ -181,6 +218,8 @@ def unmergeable(form: Digest, forms: Forms) -> Blob:
     single number may escape the drawn stretches, by the stated chance."""
     if form == STATISTICS_LAYOUT:
         return Blob(form, b'{"rows":-1}')
+    if forms.wire is not None and form == forms.wire.digest:
+        return Blob(form, b"\xff" * forms.wire.nbytes)  # NaN, in either format
     found = {n: a.copy() for n, a in arrays_of(Blob("", b""), forms.find(form)).items()}
     for array in found.values():
         if array.dtype == np.int32:

@@ -19,7 +19,7 @@ class DiskFull(Exception):
 @dataclass
 class Disk:
     """Blobs by digest and the journal, each with what has not been synced yet. It is a
-    `recompute.BlobReader`."""
+    `BlobReader`."""
 
     forms: Forms
     blobs: dict[Digest, Blob] = field(default_factory=dict)

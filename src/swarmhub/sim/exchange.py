@@ -8,7 +8,7 @@ from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.records import (
     ROUND,
 )
-from swarmhub.contract.transactions import Poke
+from swarmhub.contract.transactions import NOTHING, Computed, Poke
 from swarmhub.merge import excerpt
 from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
@@ -36,6 +36,7 @@ from swarmhub.protocol import (
     offer_message,
     recompute,
 )
+from swarmhub.protocol.changes import find_computed
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import DiskFull
 from swarmhub.sim.life import NodeLife
@@ -203,10 +204,14 @@ class TalkingNode(NodeLife):
         return self.account.sign(domain, self.message(number, revision, model))
 
     def message(
-        self, number: int, revision: int, model: Fingerprint | MergeDone, met: bool = False
+        self,
+        number: int,
+        revision: int,
+        model: Fingerprint | MergeDone,
+        computed: Computed = NOTHING,
     ) -> bytes:
         """Return the bytes that offers and receipts sign."""
-        return offer_message(self.state, STUDY_NAME, number, revision, model, met)
+        return offer_message(self.state, STUDY_NAME, number, revision, model, computed)
 
     def send_receipt(self, effect: SendReceipt) -> None:
         """Tell the leader that its merge is held and right."""
@@ -214,10 +219,13 @@ class TalkingNode(NodeLife):
             self.done(effect, None)  # the round has moved on, and the blob was swept
             return
         held = self.disk.fingerprint(effect.digest)
-        message = self.message(effect.number, effect.revision, held, effect.met)
+        computed = Computed(effect.met, effect.model)
+        message = self.message(effect.number, effect.revision, held, computed)
         signature = self.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(effect.number, effect.revision, effect.digest, self.me, signature)
         self.disk.signed = self.local.signed.and_(effect.number, effect.digest)
+        if effect.model:
+            self.disk.signed = self.disk.signed.and_(effect.number, effect.model)
         self.local.learn(self.disk.signed, self.now_ms)
 
         def answer(taken: bool | None) -> None:
@@ -233,7 +241,10 @@ class TalkingNode(NodeLife):
     def take_receipt(self, receipt: ReceiptCame) -> bool:
         """Store a receipt, as leader, if it is one for this node's merge."""
         merged = self.local.merged.get((receipt.number, receipt.revision))
-        if merged is None or not is_receipt(self.state, STUDY_NAME, receipt, merged):
+        computed = find_computed(self.state, self.local, merged) if merged else None
+        if merged is None or computed is None:
+            return False
+        if not is_receipt(self.state, STUDY_NAME, receipt, merged, computed):
             return False
         self.learn(receipt)
         return True

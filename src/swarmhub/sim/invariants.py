@@ -31,8 +31,9 @@ to read and hash bytes, to verify signatures, and for the arithmetic of a merge.
                   and nothing is settled before
     ANSWERABLE    a leader is accountable for offers signed with any key that it had since it led
     TEST          a stage ends early if and only if its test on the settled sums holds
-    SECRET        no sum over fewer than t - c honest members' inputs to a masked round can be had
-                  from what exists, and one at most for each base
+    SECRET        no sum over fewer than t - c honest members' inputs to a masked round, of
+                  parameters or of arrays, can be had from what exists, and one at most for each
+                  stage and base
     CONFIDENTIAL  an honest node gives the contributions of a round, and a merge that is not
                   settled, to members on its roster, a settled model to enrolled members, and
                   nothing else to anybody
@@ -49,6 +50,7 @@ from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import DESCRIBE, EVALUATE, INITIAL, SUM, TRAIN
 from swarmhub.contract.transactions import (
     Approve,
+    Computed,
     Contribute,
     Dispute,
     Enrol,
@@ -127,7 +129,8 @@ class Invariants(EventChecks):
     def _note_access(self) -> None:
         roster = frozenset(self._roster)
         brought = frozenset([*self._brought.values(), self._total]) - {""}
-        models = frozenset(m.digest for m in self.models)
+        changes = {m.change.digest for m in self.models if m.change}
+        models = frozenset({m.digest for m in self.models} | changes)
         enrolled = frozenset(self._enrolled)
         self._access.append(Access(self._number, roster, brought, enrolled, models))
 
@@ -198,7 +201,8 @@ class Invariants(EventChecks):
 
     def _is_signed(self, body: Settle, receipt: Receipt) -> bool:
         chain = self.world.chain.tip.chain_id
-        message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout, body.met)
+        computed = Computed(body.met, body.model)
+        message = receipt_message(chain, body.ref, body.digest, body.nbytes, body.layout, computed)
         return any(
             verify(key, RECEIPT_DOMAIN, message, receipt.signature)
             for key, member in self._keys.items()
@@ -210,8 +214,11 @@ class Invariants(EventChecks):
             return body.layout == STATISTICS_LAYOUT
         if self._kind in (SUM, EVALUATE):  # most decide, when the round closes
             return True
-        masked = self.world.forms.masked if self._kind == TRAIN else None
-        layout = masked or self.world.forms.model
+        forms = self.world.forms
+        if self._kind == TRAIN and forms.wire and all(m.change is None for m in self.models):
+            return True  # of the first changes, too
+        sent = (forms.masked or forms.wire) if self._kind == TRAIN else None
+        layout = sent or forms.model
         return (body.layout, body.nbytes) == (layout.digest, layout.nbytes)
 
     def before_training(self, node: Peer, task: TrainingTask) -> None:

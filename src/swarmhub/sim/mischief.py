@@ -13,6 +13,7 @@ from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.kinds import COLLECTING, DOCUMENT, KINDS, MERGING, has_free_layout
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
+    Computed,
     Contribute,
     Dispute,
     Enrol,
@@ -71,6 +72,8 @@ class MischievousNode(SimNode):
         is_model = KINDS[r.kind].makes_model
         if is_model and has_free_layout(r) and self.world.forms.masked:
             return self.world.forms.masked.digest
+        if r.wire and self.world.forms.wire:
+            return self.world.forms.wire.digest
         name = get_stage(self.world.spec, r).name
         return self.world.forms.of_stage.get(name, self.world.forms.model).digest
 
@@ -216,18 +219,22 @@ class MischievousNode(SimNode):
         if r.phase != MERGING:
             return
         made = self._forged(self._form_of(r)).fingerprint
-        mine = self.sign(RECEIPT_DOMAIN, r.number, r.revision, made)
+        model = self._forged(self.world.forms.model.digest).digest if r.wire else ""
+        message = self.message(r.number, r.revision, made, Computed(model=model))
+        mine = self.account.sign(RECEIPT_DOMAIN, message)
         others = [m for m in get_candidates(r) if m != self.me]
         receipts = tuple(Receipt(m, mine) for m in others)
         for term in {r.lead.term, max(r.lead.since_term, r.lead.term - 1)}:
             ref = replace(RoundRef.of(r), term=term)
             for given in (receipts, (Receipt(self.me, mine),), ()):
-                self._send(Settle(ref, made.digest, made.nbytes, made.layout, given))
+                self._send(Settle(ref, made.digest, made.nbytes, made.layout, given, model=model))
         leader = get_leader(r)
         if leader is not None and leader != self.me:  # another leader's offer, as its own
             local = self.world.nodes[leader].local
             for offer in local.merged.values():
                 came = local.receipts.get((r.number, r.revision, offer.digest), {})
                 stolen = tuple(Receipt(m, s) for m, s in came.items() if m != self.me)
-                body = Settle(RoundRef.of(r), offer.digest, offer.nbytes, offer.layout, stolen)
+                body = Settle(
+                    RoundRef.of(r), offer.digest, offer.nbytes, offer.layout, stolen, model=model
+                )
                 self._send(body)

@@ -10,6 +10,7 @@ from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, EVALUATE, KINDS, TRA
 from swarmhub.errors import BadContribution, MergeError
 from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
+    ApplyChange,
     Audit,
     BlobStored,
     Check,
@@ -18,6 +19,7 @@ from swarmhub.protocol import (
     Effect,
     Merge,
     MergeDone,
+    ModelComputed,
     Observation,
     PreparedContribution,
     Pull,
@@ -99,7 +101,10 @@ class SimNode(MaskingNode):
         base = self.disk.blobs[task.model] if task.model else None
         if KINDS[task.kind].has_free_layout:
             return contents.sums(task.stage, task.turn, rng, self.world.forms)
-        return contents.train(base, self.world.forms, self.me, task.number, rng)
+        made = contents.train(base, self.world.forms, self.me, task.number, rng)
+        if task.kind == TRAIN and self.world.forms.wire and base is not None:
+            return contents.encode(made, base, self.world.forms, self.me)
+        return made
 
     def _carry_out(self, effect: Effect) -> None:
         self.does(type(effect).__name__.lower())
@@ -119,6 +124,8 @@ class SimNode(MaskingNode):
                 self.audit(effect)
             case RecomputeChunk():
                 self.examine(effect)
+            case ApplyChange():
+                self.later(3 + self.disk.slow_ms, lambda: self._apply_change(effect))
             case Watch():
                 self._watch(effect)
             case SendReceipt():
@@ -160,11 +167,23 @@ class SimNode(MaskingNode):
         found = made.fingerprint
         self.world.observer.after_merge(self, effect.number, found.digest)
         signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found)
-        met = recompute.is_met(self.disk, effect.stage, found.digest, effect.is_masked)
+        met = recompute.is_merge_met(self.disk, effect, found.digest)
         offer = MergeDone(
             effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature, met
         )
         self.done(effect, offer)
+
+    def _apply_change(self, effect: ApplyChange) -> None:
+        if not {effect.change, effect.base} <= self.disk.blobs.keys():
+            self.done(effect, None)  # the round has moved on, and the blobs were swept
+            return
+        try:
+            layout, chunks = recompute.apply(self.disk, effect)
+            made = self._keep(Blob(layout.digest, b"".join(map(bytes, chunks))))
+        except (DiskFull, MergeError):
+            self.failed(effect)
+            return
+        self.done(effect, ModelComputed(effect.change, effect.base, made.digest))
 
     def _sync(self, effect: Sync) -> None:
         if effect.digest not in self.disk:

@@ -47,6 +47,7 @@ ATTACKS = (
 MASK_ATTACKS = (
     "bad_shares", "no_deal", "false_doubt", "no_shares", "false_shares", "false_input",
 )  # fmt: skip
+WIRE_ATTACKS = ("false_model",)
 MIN_MASKED = 4  # members of a masked study that stay: with three, a Byzantine one halts it
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
@@ -90,6 +91,7 @@ class Schedule:
     statistics: bool = False
     stages: bool = False  # of every kind
     masked: bool = False  # the rounds of training, and those of sums
+    wire: str = ""  # the format in which trainers send changes; "": they send models
     seed: int = 0  # of delays, drops and training times
     drop: int = 0
     duplicate: int = 0
@@ -107,7 +109,8 @@ class Schedule:
                 + (f", floats {self.floats}" if self.floats != FLOATS else "")
                 + "".join(
                     f", {n} yes" for n in ("statistics", "stages", "masked") if getattr(self, n)
-                ),
+                )
+                + (f", wire {self.wire}" if self.wire else ""),
                 f"messages drop {self.drop}% duplicate {self.duplicate}% delay {low}..{high} ms "
                 f"until {self.until_ms} ms",
                 *map(str, self.faults),
@@ -216,7 +219,7 @@ def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
         faults=tuple(faults),
     )  # fmt: skip
     drawn = _prying(rng, _growing(rng, _rotating(rng, drawn)))
-    return _masking(seed, _ruling(seed, _pausing(seed, drawn)))
+    return _wiring(seed, _masking(seed, _ruling(seed, _pausing(seed, drawn))))
 
 
 def _ruling(seed: int, schedule: Schedule) -> Schedule:
@@ -243,6 +246,19 @@ def _masking(seed: int, schedule: Schedule) -> Schedule:
         schedule, masked=True, merge="weighted_mean", max_share=1000,
         min_peers=max(3, schedule.min_peers), faults=(*schedule.faults, *lies),
     )  # fmt: skip
+
+
+def _wiring(seed: int, schedule: Schedule) -> Schedule:
+    """Send changes in few bytes, in one schedule of three without masks; its Byzantine members may
+    settle a model that does not follow from its change."""
+    rng = random.Random(f"wire {seed}")
+    wire = rng.choice(("", "", "", "", "bf16", "int8"))
+    if not wire or schedule.masked:
+        return schedule
+    lies = [
+        Fault("lie", (m,), lie="false_model") for m in sorted(schedule.liars) if rng.random() < 0.5
+    ]
+    return replace(schedule, wire=wire, faults=(*schedule.faults, *lies))
 
 
 def _pausing(seed: int, schedule: Schedule) -> Schedule:

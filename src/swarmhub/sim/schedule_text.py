@@ -8,7 +8,15 @@ from typing import Any
 
 from swarmhub.errors import BadInput
 from swarmhub.merge import WEIGHTED
-from swarmhub.sim.schedule import ATTACKS, MASK_ATTACKS, RULES, Fault, Schedule
+from swarmhub.merge.wire import FORMATS
+from swarmhub.sim.schedule import (
+    ATTACKS,
+    MASK_ATTACKS,
+    RULES,
+    WIRE_ATTACKS,
+    Fault,
+    Schedule,
+)
 
 NUMBER = "[0-9]{1,9}"
 SIZE = re.compile(NUMBER)
@@ -68,6 +76,11 @@ def _check(schedule: Schedule) -> None:
         raise BadInput(
             f"Expected merge weighted_mean in a masked study, got {schedule.merge}; change the "
             "line that begins with 'nodes'."
+        )
+    if schedule.masked and schedule.wire:
+        raise BadInput(
+            f"Expected no wire format in a masked study, got {schedule.wire}; change the line that "
+            "begins with 'nodes'."
         )
     if not 1 <= schedule.min_peers <= schedule.nodes:
         raise BadInput(
@@ -135,7 +148,7 @@ def _sizes(line: str) -> dict[str, Any]:
         if name in SIZES and SIZE.fullmatch(value):
             found[name] = int(value)
         elif (name, value) in (("audit", "drawn"), ("audit", "full")) or (
-            name == "merge" and value in RULES
+            (name == "merge" and value in RULES) or (name == "wire" and value in FORMATS)
         ):
             found[name] = value
         elif name in ("statistics", "stages", "masked") and value in ("yes", "no"):
@@ -148,7 +161,7 @@ def _sizes(line: str) -> dict[str, Any]:
 def _act(found: re.Match[str]) -> Fault:
     number = {k: int(found[k] or 0) for k in ("at", "effect", "for", "by")}
     lie = found["lie"] or ""
-    lies = (*ATTACKS, *MASK_ATTACKS)
+    lies = (*ATTACKS, *MASK_ATTACKS, *WIRE_ATTACKS)
     if (found["kind"] == "lie") != (lie in lies):
         raise BadInput(f"Expected a lie of {', '.join(lies)}, got {found[0][:80]!r}.")
     return Fault(

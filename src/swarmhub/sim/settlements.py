@@ -12,6 +12,8 @@ from swarmhub.merge import (
     Rule,
     SumRule,
     WeightedSource,
+    Zeros,
+    is_coded_format,
     merge_parameters,
     merge_statistics,
     merge_sums,
@@ -80,10 +82,23 @@ class SettlementChecks(MaskChecks):
             added = merge_sums(SumRule(stage.agreed, limits), layout, inputs)
             return Blob(layout.digest, b"".join(bytes(c) for c in added))
         before = self.world.blobs.get(model.base)
-        base = None if before is None else recompute.MemoryReader(before.data)
         exact = Rule(rule.name, rule.trim_permille, rule.max_share_permille)
+        if forms.wire is not None and before is not None:
+            return self._move(model, before, exact, inputs)
+        base = None if before is None else recompute.MemoryReader(before.data)
         chunks = merge_parameters(exact, layout, inputs, base)
         return Blob(layout.digest, b"".join(bytes(c) for c in chunks))
+
+    def _move(self, model: Model, before: Blob, rule: Rule, inputs: list[WeightedSource]) -> Blob:
+        """Return the model that follows from the merge of the stated changes."""
+        forms = self.world.forms
+        assert forms.wire is not None
+        coded = is_coded_format(forms.format)
+        chunks = merge_parameters(rule, forms.wire, inputs, Zeros(), coded)
+        change = Blob(forms.wire.digest, b"".join(bytes(c) for c in chunks))
+        if model.change is None or model.change.digest != change.digest:
+            self._break("TRUE_MERGE", f"round {model.number}: its change is false")
+        return contents.move(before, change, forms)
 
     def _check_test(self, model: Model, right: Blob) -> None:
         """Check that a stage's test is said to hold if it holds."""

@@ -90,7 +90,7 @@ class World(ChainNetwork):
         accounts, cards = make_cards(schedule.nodes)
         super().__init__(schedule, accounts[0], cards)
         self.crash_count = 0
-        self.forms = Forms(schedule.floats, schedule.masked)
+        self.forms = Forms(schedule.floats, schedule.masked, schedule.wire)
         self.opinions = schedule.opinions
         self.blobs: dict[Digest, Blob] = {}  # every buffer that anybody ever made
         self._let_in: set[MemberId] = set()  # Byzantine members that may enrol
@@ -299,6 +299,7 @@ def make_spec(schedule: Schedule) -> Spec:
         name=STUDY_NAME, min_peers=schedule.min_peers, quorum_grace_ms=1500,
         leader_timeout_ms=3000, audit=schedule.audit,  # type: ignore[arg-type]
         privacy=Privacy(masked=True, clip_millionths=CLIP) if schedule.masked else Privacy(),
+        wire=schedule.wire or "float32",  # type: ignore[arg-type]
     )  # fmt: skip
     rule = MergeRule(schedule.merge, max_share_permille=schedule.max_share)  # type: ignore[arg-type]
     if schedule.stages:

@@ -102,6 +102,7 @@ from swarmhub.contract.records.study import (
     RESULT,
     SPEC,
     STUDY,
+    Change,
     Enrolment,
     LastSettled,
     Metric,
@@ -114,6 +115,7 @@ from swarmhub.contract.records.study import (
     Spec,
     StartModel,
     Study,
+    Wire,
 )
 
 __all__ = [
@@ -145,6 +147,7 @@ __all__ = [
     "Bound",
     "Card",
     "Chain",
+    "Change",
     "Contribution",
     "Deadline",
     "DeadlineKeys",
@@ -204,6 +207,7 @@ __all__ = [
     "Study",
     "Text",
     "Until",
+    "Wire",
     "get_chain",
     "get_double_sign",
     "get_former_keys",

@@ -125,6 +125,7 @@ class Round:
     strikes: tuple[MemberId, ...] = ()  # members with a contribution that was invalid, or went
     lead: Leadership = field(default_factory=Leadership)  # stored as a record of its own
     masks: Masks | None = None  # of a masked round
+    wire: str = ""  # format of changes that are sent instead of models; "": models
 
     @property
     def is_masked(self) -> bool:

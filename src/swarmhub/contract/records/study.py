@@ -20,6 +20,9 @@ class Metric:
     goal: Literal["max", "min"] = "max"
 
 
+Wire = Literal["float32", "bf16", "int8"]
+
+
 @dataclass(frozen=True)
 class StartModel:
     """A released model of another study on this ledger."""
@@ -60,6 +63,7 @@ class Spec:
     approvals_expire_ms: int = 0  # block time that an approval holds; 0: until the study is over
     start_from: StartModel | None = None  # instead of a round of the first `initial` stage
     required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
+    wire: Wire = "float32"  # what training rounds send: whole models, or changes in few bytes
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,16 @@ class Share:
     member: MemberId
     weight: int
     digest: Digest
+
+
+@dataclass(frozen=True)
+class Change:
+    """The settled change from which a model follows: of its base, in a wire format."""
+
+    wire: str
+    digest: Digest
+    nbytes: int
+    layout: Digest
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,7 @@ class Model:
     stage: str = ""
     turn: int = 1  # round of the stage, from 1
     met: bool = False  # the stage's test holds (`Stage.until`)
+    change: Change | None = None  # if members sent changes of `base`, and not models
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,10 @@ from swarmhub.contract.round.kinds import (
     is_taken,
 )
 from swarmhub.contract.round.masks import is_masked_stage
+from swarmhub.contract.round.wire import check_form
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
+    Computed,
     Contribute,
     Settle,
     receipt_message,
@@ -188,6 +190,7 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
         expected = spec.layout
     if not codec.is_digest(layout) or (expected and layout != expected):
         raise BadValue("layout", f"the study's layout {expected[:16]}…", layout)
+    check_form(study, r, nbytes, layout)
     is_model = KINDS[r.kind].carries == PARAMETERS and not has_free_layout(r)
     if is_model and study.current and nbytes != study.current.nbytes:
         raise BadValue("nbytes", f"the model's {study.current.nbytes}", nbytes)
@@ -233,7 +236,8 @@ def format_micro(value: int) -> str:
 def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:
     """Check that enough distinct other candidates have signed that they hold the merged model."""
     candidates = get_candidates(r)
-    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout, tx.met)
+    computed = Computed(tx.met, tx.model)
+    message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout, computed)
     signers = [p.member for p in tx.receipts]
     if len(set(signers)) != len(signers):
         raise BadValue("receipts", "one of each member", signers)

@@ -170,8 +170,9 @@ def get_before(r: Round, phase: str) -> str:
 
 def has_free_layout(r: Round) -> bool:
     """Return whether what the round merges has the layout of most contributions, not the model's.
-    Masked contributions are whole numbers in a form of their own."""
-    return KINDS[r.kind].has_free_layout or (r.is_masked and r.phase in (COLLECTING, MERGING))
+    Masked contributions, and changes in few bytes, have a form of their own."""
+    has_own_form = r.is_masked or r.wire != ""
+    return KINDS[r.kind].has_free_layout or (has_own_form and r.phase in (COLLECTING, MERGING))
 
 
 def is_led(r: Round) -> bool:

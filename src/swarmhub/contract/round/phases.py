@@ -48,6 +48,7 @@ from swarmhub.contract.round.masks import (
 )
 from swarmhub.contract.round.minimum import is_enough, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
+from swarmhub.contract.round.wire import get_wire
 from swarmhub.contract.stages import compute_next, get_position, get_stages
 from swarmhub.contract.study.start_model import begins_with_model, take_start
 from swarmhub.types import Digest, MemberId
@@ -93,7 +94,7 @@ def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) 
     STUDY.put(ctx.state, name, record=replace(study, ready=tuple(sorted(coming - {*roster}))))
     r = Round(name, at.number, kind.name, kind.phases[0], roster, get_base(ctx, study, spec, at),
               at.stage, at.turn, ctx.env.time_ms, revision=at.revision)  # fmt: skip
-    r = replace(r, masks=make_masks(spec, stage, at.revision))
+    r = replace(r, masks=make_masks(spec, stage, at.revision), wire=get_wire(spec, stage))
     r = r.with_lead(term=at.term, since_term=at.term)
     put(ctx, reckon_with_all(spec, study, r))
     opened = events.RoundOpened(name, at.number, kind.name, stage.name, roster, at.turn)

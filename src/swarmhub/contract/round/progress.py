@@ -65,6 +65,7 @@ from swarmhub.contract.round.phases import (
     start_unmasking,
 )
 from swarmhub.contract.round.scores import take_scores
+from swarmhub.contract.round.wire import check_model, make_change
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Contribute,
@@ -211,6 +212,7 @@ def settle(ctx: Context, tx: Settle) -> None:
     is_masked_sum = r.is_masked and r.phase == MERGING
     if tx.met and (get_stage(spec, r).until is None or is_masked_sum):
         raise BadValue("met", "false: there is no test of this", tx.met)
+    check_model(r, tx)
     check_receipts(ctx, r, tx, member)
     if is_masked_sum:
         settle_sum(ctx, r, tx, member.id)
@@ -253,14 +255,14 @@ def suspend_without_required(ctx: Context, name: str) -> None:
 
 def make_model(study: Study, spec: Spec, r: Round, tx: Settle, leader: MemberId) -> Model:
     """Return the record of what a round has settled."""
-    stage = get_stage(spec, r)
+    stage, form = get_stage(spec, r), study.current if r.wire else None
     return Model(
         study=r.study,
         number=r.number,
         kind=r.kind,
-        digest=tx.digest,
-        nbytes=tx.nbytes,
-        layout=tx.layout,
+        digest=tx.model or tx.digest,
+        nbytes=form.nbytes if form else tx.nbytes,
+        layout=form.layout if form else tx.layout,
         base=r.base,
         spec=study.spec,
         rule=stage.rule.name if r.kind == TRAIN else "",
@@ -272,6 +274,7 @@ def make_model(study: Study, spec: Spec, r: Round, tx: Settle, leader: MemberId)
         stage=stage.name,
         turn=r.turn,
         met=tx.met,
+        change=make_change(r, tx),
     )
 
 

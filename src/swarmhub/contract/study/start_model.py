@@ -67,6 +67,7 @@ def take_start(ctx: Context, study: Study, spec: Spec, at: Position) -> None:
         stage=get_stages(spec)[at.stage].name,
         turn=1,
         met=False,
+        change=None,
     )
     STUDY.put(ctx.state, study.name, record=replace(study, current=model))
     ctx.emit(events.StudyStartsFrom(study.name, spec.start_from.study, released.digest))

@@ -16,6 +16,7 @@ from swarmhub.errors import BadContribution, BlobError, MaskError, TrainerError
 from swarmhub.failpoints import failpoint
 from swarmhub.files import is_passing
 from swarmhub.home.budget import need_room, note_use
+from swarmhub.merge import wire_layout
 from swarmhub.node import work
 from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
@@ -86,7 +87,8 @@ class ResultIntake:
         state, me = self._services.state, driver.local.me
         spec = SPEC.need(state, driver.study)
         measured = (given.evaluations, given.own_metrics) if spec.privacy.dp is None else UNMEASURED
-        stage = get_stage(spec, ROUND.need(state, driver.study))
+        r = ROUND.need(state, driver.study)
+        stage = get_stage(spec, r)
         buffer, carries = None, KINDS[task.kind].carries
         if carries == DOCUMENT:
             layout = None
@@ -99,6 +101,9 @@ class ResultIntake:
             is_model = task.kind in (INITIAL, TRAIN)
             if layout is not None and (spec.privacy.masked or (spec.privacy.dp and is_model)):
                 need_maskable(layout, is_model)
+            if layout is not None and r.wire:
+                wire = wire_layout(layout, r.wire)
+                buffer = (UNKNOWN_ROOT, wire.nbytes, wire.digest)
         prepare = functools.partial(
             prepare_answer,
             given.number,
@@ -113,6 +118,9 @@ class ResultIntake:
             noisy = self._find_noise(driver, task, given)
             if noisy is not None and layout is not None:
                 made = await self._insist(self._ingest_noisy, drop, layout, stage, noisy)
+            elif r.wire and layout is not None:
+                sender = work.Sender(me, r.wire, task.base)
+                made = await self._insist(self._ingest_change, drop, layout, stage, sender)
             else:
                 made = await self._insist(self._ingest, drop, layout, stage, me, given.samples)
             buffer = (made.root, made.nbytes, buffer[2])
@@ -150,6 +158,20 @@ class ResultIntake:
             raise TrainerError(f"The parameters cannot be shared: {error.why}.") from None
         except MaskError as error:
             raise TrainerError(str(error)) from None
+        except FileNotFoundError:
+            raise TrainerError(GONE) from None
+
+    async def _ingest_change(
+        self, drop: Path, layout: Layout, stage: Stage, sender: work.Sender
+    ) -> Fingerprint:
+        store = self._services.blobs
+        try:
+            return await asyncio.to_thread(work.ingest_change, store, drop, layout, stage, sender)
+        except BadContribution as error:
+            raise TrainerError(
+                f"The parameters cannot be shared: {error.why}; "
+                "nothing was sent, and the round waits for a good answer."
+            ) from None
         except FileNotFoundError:
             raise TrainerError(GONE) from None
 
