@@ -15,12 +15,14 @@ SETTLED = re.compile(r"settles round \d+ of 's' \(training (\d+).* of (Hospital 
 
 def begin(network, n, *trainer, first=None, **terms):
     """Nodes 1 to n with trainers (and their arguments) in a masked study. `first`: an environment
-    of node n, which is then started before the others, and is ready."""
+    of node n, which is then started before the others, until it is ready or has died."""
     network.open_study(make_spec(**{"min_peers": 3, "privacy": MASKED} | terms))
     if first is not None:
         network.up(n, **first)
         network.train(n, [TRAINER, *trainer])
-        network.wait_until(lambda: n in network.study("s").ready or n in network.round("s").roster)
+        dead = lambda: not network.children.is_running(f"node {n}")  # noqa: E731
+        ready = lambda: n in {*network.study("s").ready, *network.round("s").roster}  # noqa: E731
+        network.wait_until(lambda: dead() or ready())
     for i in range(1, n + (first is None)):
         network.up(i)
         network.train(i, [TRAINER, *trainer])

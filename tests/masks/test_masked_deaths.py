@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 
 MOMENTS = ["vault.after", "result.round.deal", "masked.stored", "unmask.stored"]
 if os.environ.get("SWARMHUB_LONG"):
-    MOMENTS += ["vault.before", "submit.round.key", "result.round.key", "submit.round.deal",
+    MOMENTS += ["vault.before", "submit.round.ready", "result.round.ready", "submit.round.deal",
                 "submit.round.open", "result.round.open"]  # fmt: skip
 
 
