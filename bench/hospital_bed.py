@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -61,6 +62,8 @@ class Hospitals(Bed):
             self.add_host()
 
     def __exit__(self, *of: object) -> None:
+        for name in (signal.SIGINT, signal.SIGTERM):  # a second one would leave hosts behind
+            signal.signal(name, signal.SIG_IGN)
         super().__exit__(*of)
         for i in self.small:
             shutil.copytree(self.root / f"h{i}" / "logs", self.root / f"logs{i}")
