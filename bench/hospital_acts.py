@@ -107,8 +107,7 @@ def changed(path: Path, mode: int) -> Iterator[None]:
 def permission_error(bed: Hospitals, fault: Fault) -> str:
     """The trainer may not read its cases."""
     with changed(bed.folder(fault.host) / "cases", 0):
-        await_end(bed, fault.host)
-        time.sleep(fault.seconds)
+        await_end(bed, fault.host, fault.seconds)
     return f"no permission for the cases of Hospital {fault.host}"
 
 
@@ -116,8 +115,7 @@ def missing_files(bed: Hospitals, fault: Fault) -> str:
     """The cases are not there: a mount is lost."""
     folder = bed.folder(fault.host) / "cases"
     away = folder.rename(folder.with_name("lost"))
-    await_end(bed, fault.host)
-    time.sleep(fault.seconds)
+    await_end(bed, fault.host, fault.seconds)
     away.rename(folder)
     return f"cases of Hospital {fault.host} missing"
 
@@ -135,8 +133,7 @@ def device_gone(bed: Hospitals, fault: Fault) -> str:
     """The trainer's device is lost, and found again."""
     device = bed.folder(fault.host) / "device"
     device.unlink()
-    await_end(bed, fault.host)
-    time.sleep(fault.seconds)
+    await_end(bed, fault.host, fault.seconds)
     device.touch()
     return f"device of Hospital {fault.host} gone"
 
@@ -207,8 +204,8 @@ def late_contribution(bed: Hospitals, fault: Fault) -> str:
 def rotation(bed: Hospitals, fault: Fault) -> str:
     """All keys of a hospital are replaced in the middle of a round."""
     bed.type(fault.host, "consortium", "rotate-key", "--all")
-    home = bed.homes[fault.host - 1]
-    await_true(lambda: not next_to(home.certificate_path).exists())
+    path = next_to(bed.homes[fault.host - 1].certificate_path)
+    await_true(lambda: not path.exists())
     return f"all keys of Hospital {fault.host} rotated"
 
 
@@ -259,10 +256,11 @@ def await_true(true: Callable[[], bool], every_s: float = LOOK_S) -> None:
         time.sleep(every_s)
 
 
-def await_end(bed: Hospitals, i: int) -> None:
-    """Wait until host i's trainer has failed."""
+def await_end(bed: Hospitals, i: int, seconds: float) -> None:
+    """Wait until host i's trainer has failed, and so many seconds more."""
     before = bed.restarts.get(f"trainer {i}", 0)
     await_true(lambda: bed.restarts.get(f"trainer {i}", 0) > before)
+    time.sleep(seconds)
 
 
 def start_again(bed: Hospitals, i: int) -> None:
@@ -276,13 +274,11 @@ def start_again(bed: Hospitals, i: int) -> None:
 
 def await_leader(bed: Hospitals) -> int:
     """Wait until another one than the observer merges; returns it."""
-    found: list[int] = []
+    found = [0]
 
     def look() -> bool:
-        host = bed.leader()
-        if bed.place()[1] == MERGING and host not in (0, OBSERVER):
-            found.append(host)
-        return bool(found)
+        found[0] = bed.leader() if bed.place()[1] == MERGING else 0
+        return found[0] not in (0, OBSERVER)
 
     await_true(look, MERGE_LOOK_S)
     return found[0]
