@@ -29,7 +29,7 @@ from swarmhub.home.rotation import begin_rotation
 PATIENCE_S = 180.0
 MERGE_LOOK_S = 0.1  # a merge of a small model is short
 CLOCK_OFF_MS = 5 * 60_000
-HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
+DAY = datetime.timedelta(days=1)
 Act = Callable[[Hospitals, Fault], str]
 
 
@@ -65,7 +65,7 @@ def expired_certificate(bed: Hospitals, fault: Fault) -> str:
 
 
 def expire(home: Home) -> None:
-    """Replace the certificate that a rotation has made by one that is over since an hour."""
+    """Replace the certificate that a rotation has made by one that is over since a day."""
     path = next_to(home.certificate_path)
     made = x509.load_pem_x509_certificate(path.read_bytes())
     key = serialization.load_pem_private_key(next_to(home.key_path("tls")).read_bytes(), None)
@@ -73,7 +73,7 @@ def expire(home: Home) -> None:
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder(subject, subject, made.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - DAY).not_valid_after(now - HOUR)
+    builder = builder.not_valid_before(now - 2 * DAY).not_valid_after(now - DAY)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     signed = builder.sign(key, None)  # type: ignore[arg-type]  # an ed25519 key
     path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
@@ -286,8 +286,7 @@ def await_leader(bed: Hospitals) -> int:
 
 def find_members(bed: Hospitals) -> list[int]:
     """The hosts whose hospitals are members."""
-    names = bed.members(OBSERVER)
-    return [i for i in range(1, len(bed.homes) + 1) if f"Hospital {i}" in names]
+    return [i for i, h in enumerate(bed.homes, 1) if h.config.name in bed.members(OBSERVER)]
 
 
 def vote(bed: Hospitals, voters: list[int], is_done: Callable[[], bool]) -> None:
