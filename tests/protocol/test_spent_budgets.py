@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 from builders import HEART, digest, initialised
-from masked import MASKED, MaskedConsortium
 
 from swarmhub.contract.records import DifferentialPrivacy, Privacy, Stage
-from swarmhub.contract.transactions import Contribute, Key, Ready, Retract
+from swarmhub.contract.transactions import Contribute, Ready, Retract
 from swarmhub.node.waits import find_spent, find_wait
 from swarmhub.protocol import LocalState, PreparedContribution, Submit, decide
 
@@ -70,16 +69,3 @@ def test_the_operator_is_told_that_the_budget_is_spent(c):
     assert find_spent(c.state, HEART, 2) == ""
     c.contribute(1)
     assert find_spent(c.state, HEART, 1) == "", "its last step is in this round"
-
-
-def test_keys_of_masks_are_not_sent_with_a_spent_budget():
-    two = replace(DP, steps=2)
-    stages = (STAGES[0], Stage("training", "train", 2))
-    c = MaskedConsortium(4)
-    c.begin(privacy=replace(MASKED, dp=two), stages=stages, rounds=0)
-    local = LocalState(HEART, 1, attached=True)
-    keys = [e for e in decide(c.state, local, c.now_ms) if type(e).__name__ == "MakeKeys"]
-    assert len(keys) == 1
-    c.reach("MERGING", 1, 2, 3, 4)
-    c.settle()  # a step of each is spent
-    assert not [b for b in bodies(c, local) if isinstance(b, Key)]
