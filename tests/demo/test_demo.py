@@ -63,7 +63,7 @@ def test_json_is_one_object_with_the_stated_keys(outcome):
     _, found = outcome
     assert set(found) == {
         "nodes", "rounds", "startup_s", "round_s_median", "total_s", "leaders", "auc",
-        "model_digest", "model", "report", "ledger", "takeovers", "privacy",
+        "model_digest", "model", "report", "ledger", "takeovers", "privacy", "budget",
     }  # fmt: skip
     assert set(found["auc"]) == {"local", "local_mean", "swarm", "central", "own"}
     assert found["nodes"] == 4
