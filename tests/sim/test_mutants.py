@@ -41,7 +41,7 @@ def mask(schedule, seed):
     going = Fault("withdraw", (5,), at_ms=500 + 91 * seed)
     return dataclasses.replace(
         schedule, masked=True, merge="weighted_mean", max_share=1000, floats=3, min_peers=3,
-        wire="float32",
+        wire="",
         faults=(*faults, pause, going),
     )  # fmt: skip
 
