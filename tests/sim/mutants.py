@@ -215,8 +215,8 @@ MUTANTS = [
     Mutant("weights are merged without their cap", R + "recompute",
            "rule.trim_permille, rule.max_share_permille)", "rule.trim_permille)"),
     Mutant("nobody stands ready", R + "mask_keys",
-           "if not view.local.attached or is_ready(view):\n        return\n    if is_spent(view.state,"
-           " view.spec, view.me):\n        return\n    turn",
+           "if not view.local.attached or is_ready(view):\n        return\n    if "
+           "is_spent(view.state, view.spec, view.me):\n        return\n    turn",
            "if True:\n        return\n    turn"),
     Mutant("models are not fetched", R + "collect",
            "if model.digest in local.held:", "if True:"),
