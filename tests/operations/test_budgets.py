@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 from builders import HEART, initialised
+from noisy_terms import make_budget, make_terms
 from reports import reported
 
-from swarmhub.contract.records import DifferentialPrivacy, Privacy, Stage
+from swarmhub.contract.records import Privacy
 from swarmhub.home import budget as home_budget
 from swarmhub.home.config import Config
 from swarmhub.operations.budgets import (
@@ -21,7 +22,6 @@ from swarmhub.operations.budgets import (
     write_study_budget,
 )
 from swarmhub.operations.ledger_client import LedgerClient
-from swarmhub.operations.privacy_budget import compute_least_noise
 from swarmhub.operations.report.page import render
 from swarmhub.operations.studies import look_at_study
 from swarmhub.operations.terms import say_terms
@@ -29,10 +29,8 @@ from swarmhub.privacy.accounting import compute_delta
 
 pytestmark = pytest.mark.unit
 
-TRAINING = (Stage("start", "initial"), Stage("training", "train", 3))
-DP = DifferentialPrivacy(3_000_000, 10_000_000, 1_000_000, 0, 3)
-DP = replace(DP, noise_millionths=compute_least_noise(DP))
-TERMS = {"privacy": Privacy(dp=DP), "stages": TRAINING, "rounds": 0}
+DP = make_budget(3)
+TERMS = make_terms(DP)
 
 
 class Disk(SimpleNamespace):

@@ -6,15 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 from builders import HEART, Consortium, spec_of
+from noisy_terms import make_budget, make_terms
 
-from swarmhub.contract.records import DifferentialPrivacy, Privacy, Stage
+from swarmhub.contract.records import Privacy
 from swarmhub.contract.transactions import Amend, Approve, Enrol, Propose
 from swarmhub.data.heart import LABEL, describe
 from swarmhub.data.schema import declare_label
 from swarmhub.errors import BadInput
 from swarmhub.home.config import Config
 from swarmhub.operations.ledger_client import LedgerClient
-from swarmhub.operations.privacy_budget import compute_least_noise
 from swarmhub.operations.privacy_consent import (
     count_features,
     need_consent,
@@ -23,10 +23,8 @@ from swarmhub.operations.privacy_consent import (
 
 pytestmark = pytest.mark.unit
 
-TRAINING = (Stage("start", "initial"), Stage("training", "train", 5))
-DP = DifferentialPrivacy(3_000_000, 10_000_000, 1_000_000, 0, 5)
-DP = replace(DP, noise_millionths=compute_least_noise(DP))
-TERMS = {"privacy": Privacy(dp=DP), "stages": TRAINING, "rounds": 0}
+DP = make_budget(5)
+TERMS = make_terms(DP)
 WIDE = {**TERMS, "data": describe(declare_label(LABEL))}
 
 

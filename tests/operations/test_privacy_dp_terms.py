@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from swarmhub.cli.app import app
 from swarmhub.contract.records import Privacy
 from swarmhub.contract.records.privacy import DifferentialPrivacy
+from swarmhub.contract.stages import get_stages
 from swarmhub.errors import BadInput
 from swarmhub.operations.privacy_budget import (
     check_budget_terms,
@@ -158,9 +159,9 @@ def test_a_draft_has_noise_if_it_is_asked_for(tmp_path):
 
 
 def test_terms_of_rounds_get_the_stages_that_have_noise():
-    stages = parse_spec(HEAD + 'privacy = "dp"\n', "t").stages
+    stages = get_stages(parse_spec(HEAD + 'privacy = "dp"\n', "t"))
     assert [(s.kind, s.max_rounds) for s in stages] == [("initial", 1), ("train", 7)]
-    stages = parse_spec(HEAD + 'statistics = true\nprivacy = "dp"\n', "t").stages
+    stages = get_stages(parse_spec(HEAD + 'statistics = true\nprivacy = "dp"\n', "t"))
     assert [s.kind for s in stages] == ["describe", "initial", "train"], "the contract refuses it"
 
 

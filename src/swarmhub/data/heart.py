@@ -20,7 +20,7 @@ from swarmhub.contract.records.declaration import Levels, Scale
 LABEL = "label"
 
 # what is known of the columns without looking at these patients, in round figures: usual values of
-# adults of 40 to 70 years who are examined for heart disease. Cholesterol: means of 211 (men) and
+# adults of 40 to 70 years examined for heart disease. Cholesterol: means of 211 (men) and
 # 215 mg/dl (women) in the United States, 1976 to 1980 (JAMA 1987;257:937). Maximum heart rate: 220
 # less the age is the rule, and patients reach less of it. 0 and 1 have sqrt(p (1 - p)).
 SCALES = (

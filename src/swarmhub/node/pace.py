@@ -13,7 +13,7 @@ class Pace:
     """The pace of one study's trainer. Times are seconds of one clock that never goes back."""
 
     def __init__(self) -> None:
-        self._number = 0  # of the round whose task the trainer has; 0: none
+        self._number = 0  # of the round of the trainer's task; 0: none
         self._since_s = 0.0
         self._took_s: deque[float] = deque(maxlen=KEPT)
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from swarmhub.contract.records import MergeRule, Spec, Study, get_names
+from swarmhub.contract.records import Spec, Study, get_names
 from swarmhub.contract.records.privacy import DifferentialPrivacy
 from swarmhub.contract.round.budget import get_spent
-from swarmhub.contract.round.kinds import EVALUATE
-from swarmhub.contract.stages import count_training_rounds, get_stages
+from swarmhub.contract.stages import count_training_rounds
 from swarmhub.contract.state import Reader
 from swarmhub.contract.study.privacy import MOST_OF_BUDGET
 from swarmhub.errors import BadInput
@@ -36,9 +35,8 @@ COMPUTED = 0  # noise and steps that the terms leave out
 
 def fill_budget(spec: Spec) -> Spec:
     """Return terms with the steps and the noise that they leave out: as many steps as there are
-    rounds of training, and the least noise that suffices; and for trainers of one's own, with the
-    stages that have noise. Raises BadInput for numbers that cannot be, and for noise that does not
-    suffice."""
+    rounds of training, and the least noise that suffices. Raises BadInput for numbers that cannot
+    be, and for noise that does not suffice."""
     dp = spec.privacy.dp
     if dp is None:
         return spec
@@ -48,14 +46,7 @@ def fill_budget(spec: Spec) -> Spec:
         dp = replace(dp, noise_millionths=compute_least_noise(dp))
     filled = replace(spec, privacy=replace(spec.privacy, dp=dp))
     check_budget_terms(filled)
-    return filled if spec.stages or spec.data is not None else list_noisy_stages(filled)
-
-
-def list_noisy_stages(spec: Spec) -> Spec:
-    """Return terms of rounds with their stages written out, without the evaluation, whose figures
-    have no noise. Statistics that they ask for stay, for the contract to refuse."""
-    stages = tuple(stage for stage in get_stages(spec) if stage.kind != EVALUATE)
-    return replace(spec, rounds=0, statistics=False, merge=MergeRule(), stages=stages)
+    return filled
 
 
 def compute_least_noise(dp: DifferentialPrivacy) -> int:

@@ -1,4 +1,4 @@
-"""The privacy of a study's terms in words, for those who approve them."""
+"""The privacy of a study's terms in words, to be read before an approval."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def say_masks(privacy: Privacy) -> str:
 
 
 def say_meaning(dp: DifferentialPrivacy) -> str:
-    """Return what epsilon and delta mean, for people who treat patients."""
+    """Return the meaning of epsilon and delta, in words for clinicians."""
     epsilon, delta = EPSILON.number(dp.epsilon_millionths), DELTA.number(dp.delta_trillionths)
     odds = math.exp(min(epsilon, 50.0))
     least = 100 / (1 + odds)

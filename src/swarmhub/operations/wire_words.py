@@ -13,7 +13,7 @@ FORMS = {
 
 
 def say_wire(spec: Spec, current: Model | None) -> list[tuple[str, str]]:
-    """Return the line of terms whose training rounds send changes in few bytes; none of others."""
+    """Return the line of terms with changes in few bytes in training rounds; none of others."""
     if spec.wire == PLAIN:
         return []
     bits, part = FORMS[spec.wire]

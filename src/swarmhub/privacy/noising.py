@@ -55,7 +55,7 @@ def measure_slack(
 ) -> float:
     """Return how much rounding may add to one patient's part, for weights up to `weight` and a grid
     of `step` (both of weight x value). Raises MaskError if it is more than the clip itself."""
-    total, reach = 0.0, terms.clip  # of `weight` patients who each change it by clip / weight
+    total, reach = 0.0, terms.clip  # `weight` patients change it by clip / weight each
     for index in range(chunk_count(layout.nbytes)):
         for span in _spans(layout, index):
             error = weight * ROUNDING[span.dtype]

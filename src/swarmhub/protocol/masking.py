@@ -144,7 +144,7 @@ def is_of_model(r: Round) -> bool:
 
 
 def get_form(view: View) -> tuple[Digest, Stage | None]:
-    """Return the model from which the contributions start, or the stage whose arrays are added."""
+    """Return the base model of the contributions, or the stage of which arrays are added."""
     return (view.r.base, None) if is_of_model(view.r) else ("", view.stage)
 
 

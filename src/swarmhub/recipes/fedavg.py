@@ -12,20 +12,17 @@ takes one bounded step a round (`private`).
 
 from __future__ import annotations
 
-import numpy as np
-
 from swarmhub.contract.records import Spec, Stage
 from swarmhub.contract.records.declaration import OutcomeKind
-from swarmhub.data.frames import Floats
 from swarmhub.errors import BadInput, plain
 from swarmhub.recipes import plan
 from swarmhub.recipes.linear.averaging import RATE, STEPS, Walk, walk_down
 from swarmhub.recipes.linear.stack import Models, Stack
 from swarmhub.recipes.private import RATE as PRIVATE_RATE
 from swarmhub.recipes.private import check_options, run_private
-from swarmhub.recipes.site import Arrays, Site
+from swarmhub.recipes.site import Site
 from swarmhub.recipes.stages import FIXED
-from swarmhub.recipes.training import Measured, load
+from swarmhub.recipes.training import PlainLinear
 from swarmhub.train.training import SwarmRound
 
 KINDS: tuple[OutcomeKind, ...] = ("binary", "classes", "continuous")
@@ -92,36 +89,18 @@ def run(site: Site) -> None:
         site.say(f"round {turn.number} of {turn.rounds}: trained on {len(site.y)} rows")
 
 
-class AveragedTraining(Measured):
-    """A linear model at this hospital; `parameters` are the merged ones, in place: `weight` (p,),
-    of several outputs (e, p), and `bias` (e,)."""
+class AveragedTraining(PlainLinear):
+    """A linear model at this hospital, trained by steps of all its rows."""
 
     def __init__(self, site: Site) -> None:
+        super().__init__(site)
         spec, rows = site.swarm.spec, site.design.class_rows
-        self.site, self.walk = site, read_walk(spec)
+        self.walk = read_walk(spec)
         models = Models.of([read_strength(spec)], rows, site.loss)
         self.stack = Stack.of(models, site.axes, site.y)
-        features, outputs = len(site.design.sources), site.loss.outputs
-        shape = (features,) if outputs == 1 else (outputs, features)
-        self.parameters: Arrays = {
-            "bias": np.zeros(outputs, dtype=np.float32),
-            "weight": np.zeros(shape, dtype=np.float32),
-        }
 
     def fit(self, turn: SwarmRound) -> None:
         """Train for one round, in place, and report it."""
-        weight, bias = self._read()
-        merged = np.column_stack([np.atleast_2d(weight), bias])  # (e, p + 1)
-        made = walk_down(self.stack, merged.ravel(), self.walk).reshape(merged.shape)
-        shape = self.parameters["weight"].shape
-        load(self.parameters, {"bias": made[:, -1], "weight": made[:, :-1].reshape(shape)})
+        merged = self.read_point()  # (e, p + 1)
+        self.load_point(walk_down(self.stack, merged.ravel(), self.walk).reshape(merged.shape))
         turn.report(samples=len(self.site.y))
-
-    def predict(self) -> Floats | None:
-        """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
-        x = self.site.test_x
-        return None if x is None else self.site.predict(*self._read(), x)
-
-    def _read(self) -> tuple[Floats, Floats]:
-        wide = {name: array.astype(np.float64) for name, array in self.parameters.items()}
-        return wide["weight"], wide["bias"]

@@ -14,13 +14,12 @@ import numpy as np
 from swarmhub.contract.records import Spec
 from swarmhub.contract.records.privacy import DifferentialPrivacy
 from swarmhub.data.design import Design
-from swarmhub.data.frames import Floats
 from swarmhub.errors import BadInput, TrainerError, plain
 from swarmhub.recipes.linear.clipped import Rows, Step, take_step
 from swarmhub.recipes.measuring import measure_final
 from swarmhub.recipes.preparing import Prepared
-from swarmhub.recipes.site import Arrays, Site
-from swarmhub.recipes.training import Measured, fit_local, load
+from swarmhub.recipes.site import Site
+from swarmhub.recipes.training import PlainLinear, fit_local
 from swarmhub.train.bounded import MILLION, Bound
 from swarmhub.train.training import SwarmRound
 
@@ -97,38 +96,23 @@ def run_private(site: Site, rate: float, strength: float) -> None:
         model.keep_evaluation()
 
 
-class PrivateTraining(Measured):
-    """A linear model at this hospital; `parameters` are the merged ones, in place: `weight` (p,),
-    of several outputs (e, p), and `bias` (e,)."""
+class PrivateTraining(PlainLinear):
+    """A linear model at this hospital, moved by one bounded step a round."""
 
     def __init__(self, site: Site, rate: float, strength: float) -> None:
+        super().__init__(site)
         swarm, dp = site.swarm, need_dp(site.swarm.spec)
-        self.site, self.unit = site, dp.unit
+        self.unit = dp.unit
         bound = Bound(dp.clip_millionths / MILLION, swarm.samples, dp.unit)
         self.step = Step(rate, 1.0 / (strength * PATIENTS), bound)
         one_each = np.arange(len(site.y))
         codes = one_each if dp.unit == "record" else site.prepared.training.patient_codes()
         self.rows = Rows.of(site.dense_x, site.y, codes)
-        features, outputs = len(site.design.sources), site.loss.outputs
-        shape = (features,) if outputs == 1 else (outputs, features)
-        self.parameters: Arrays = {
-            "bias": np.zeros(outputs, dtype=np.float32),
-            "weight": np.zeros(shape, dtype=np.float32),
-        }
 
     def fit(self, turn: SwarmRound) -> None:
         """Take the step of a round, in place, and report it."""
-        weight, bias = self._read()
-        merged = np.column_stack([np.atleast_2d(weight), bias])  # (e, p + 1)
-        made = take_step(self.rows, self.site.loss, merged, self.step)
-        shape = self.parameters["weight"].shape
-        load(self.parameters, {"bias": made[:, -1], "weight": made[:, :-1].reshape(shape)})
+        self.load_point(take_step(self.rows, self.site.loss, self.read_point(), self.step))
         turn.report(samples=self.step.bound.samples)
-
-    def predict(self) -> Floats | None:
-        """Return the merged model's predictions of the test patients, (n,) or (n, e)."""
-        x = self.site.test_x
-        return None if x is None else self.site.predict(*self._read(), x)
 
     def keep_evaluation(self) -> None:
         """Measure the last model, and this hospital's own, on its test patients, and keep it for
@@ -141,7 +125,3 @@ class PrivateTraining(Measured):
         _, _, record = measure_final(site, every)
         site.keep({"findings": site.findings.found, "evaluation": record})
         site.say("the last model is measured on this hospital's test patients, for its own report")
-
-    def _read(self) -> tuple[Floats, Floats]:
-        wide = {name: array.astype(np.float64) for name, array in self.parameters.items()}
-        return wide["weight"], wide["bias"]

@@ -86,6 +86,29 @@ class Linear(Measured):
         return None if x is None else self.site.predict(weight, bias, x)
 
 
+class PlainLinear(Linear):
+    """A linear model with float32 parameters and nothing else to be merged, from zeros on."""
+
+    def __init__(self, site: Site) -> None:
+        features, outputs = len(site.design.sources), site.loss.outputs
+        shape = (features,) if outputs == 1 else (outputs, features)
+        self.site = site
+        self.parameters = {
+            "bias": np.zeros(outputs, dtype=np.float32),
+            "weight": np.zeros(shape, dtype=np.float32),
+        }
+
+    def read_point(self) -> Floats:
+        """Return the parameters as float64, (e, p + 1), the intercepts last."""
+        weight, bias = (self.parameters[name].astype(np.float64) for name in ("weight", "bias"))
+        return np.column_stack([np.atleast_2d(weight), bias])
+
+    def load_point(self, point: Floats) -> None:
+        """Write a point (e, p + 1) into the parameters."""
+        shape = self.parameters["weight"].shape
+        load(self.parameters, {"bias": point[:, -1], "weight": point[:, :-1].reshape(shape)})
+
+
 class LinearTraining(Linear):
     """Logistic regression (`linear.training`)."""
 

@@ -52,10 +52,8 @@ def private_step(
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters or not 0 < rate < math.inf:
         raise TrainerError("Expected parameters that can be trained, and a rate above 0.")
-    largest = max(float(p.detach().abs().max()) for p in parameters)
-    places = [p.numel() * torch.finfo(p.dtype).eps ** 2 for p in parameters]
-    clip = bound.less_rounding(math.sqrt(sum(places)), largest) / (rate * ROUNDING)
-    total = _Sum([torch.zeros_like(p) for p in parameters], clip)
+    zeros = [torch.zeros_like(p, dtype=torch.float64) for p in parameters]
+    total = _Sum(zeros, bound.clip / (rate * ROUNDING))
     with _per_row(model) as wrapped:
         for inputs, targets in batches:
             each = _differentiate(wrapped, parameters, loss, (inputs, targets))
@@ -63,7 +61,7 @@ def private_step(
     names.finish()
     with torch.no_grad():
         for parameter, gradient in zip(parameters, total.summed, strict=True):
-            parameter -= rate * gradient / bound.samples
+            parameter.copy_(parameter.double() - rate * gradient / bound.samples)
     turn.report(samples=bound.samples)
 
 
@@ -157,13 +155,13 @@ class _Sum:
             raise TrainerError(NOT_FINITE)
         share = min(1.0, self._clip / norm) if norm else 1.0
         for total, part in zip(self.summed, row, strict=True):
-            total.add_(part, alpha=share)
+            total.add_(part.double(), alpha=share)
 
 
 @contextmanager
 def _per_row(model: torch.nn.Module) -> Iterator[Any]:
     """Give the module with gradients of each row, and leave it as it was. Raises BadInput without
-    Opacus, TrainerError for a module whose rows depend on each other."""
+    Opacus, TrainerError for a module in which rows depend on each other."""
     try:
         from opacus.grad_sample import GradSampleModule
     except ImportError:

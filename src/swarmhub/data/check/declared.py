@@ -10,12 +10,12 @@ import numpy as np
 
 from swarmhub.data.cells import FLAG
 from swarmhub.data.check.merged import outliers
-from swarmhub.data.check.names import find_respelled, list_names, say_nearest
+from swarmhub.data.check.names import find_respelled, list_names, refuse_respelled, warn_of_lacking
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import NUMBER, Design
 from swarmhub.data.findings import Findings
 from swarmhub.data.known import REMEDY
-from swarmhub.errors import BadInput, plain
+from swarmhub.errors import plain
 
 APART = 2.0  # declared standard deviations between the declared mean and the median here
 LEAST = 10  # values
@@ -24,41 +24,15 @@ LEAST = 10  # values
 def check_declared(dataset: Dataset, design: Design, found: Findings) -> None:
     """Compare a dataset with the features of the terms, add what differs to `found`. Raises
     BadInput if the dataset has none of the study's columns."""
-    needed, own = design.kinds, set(dataset.columns)
-    _refuse_other_spellings(dataset, needed, found)
-    lacking = [name for name in needed if name not in own]
-    if len(lacking) == len(needed):
-        raise BadInput(
-            f"None of the study's {len(needed)} columns ({list_names(needed)}) is in this table "
-            f"({list_names(own)}); name the columns as the study's terms do."
-        )
-    if lacking:
-        found.warn(
-            "missing columns",
-            f"This table lacks {len(lacking)} of the study's {len(needed)} columns, which count as "
-            f"missing in all its rows: {list_names(lacking)}"
-            f"{say_nearest(lacking, dataset.columns, needed)}.",
-            lacking[0],
-        )
+    needed, own = design.kinds, dataset.columns
+    refuse_respelled(find_respelled(own, needed), "; write the study's names", found)
+    warn_of_lacking(own, needed, "the study's terms do", found)
     _refuse_undeclared(dataset, needed, found)
     for sentence in design.mismatched(dataset):
         found.error("numbers or text", sentence)
     for sentence in outliers(design, dataset):
         found.say("far values", sentence)
     check_units(dataset, design, found)
-
-
-def _refuse_other_spellings(dataset: Dataset, needed: dict[str, bool], found: Findings) -> None:
-    wrong = find_respelled(dataset.columns, needed)
-    if wrong:
-        pairs = ", ".join(f"'{plain(a, 60)}' for '{plain(b, 60)}'" for a, b in wrong[:6])
-        more = ", ..." if len(wrong) > 6 else ""
-        found.error(
-            "name of a column",
-            f"This table spells {len(wrong)} of the study's column names in another way ({pairs}"
-            f"{more}); write the study's names.",
-            wrong[0][0],
-        )
 
 
 def _refuse_undeclared(dataset: Dataset, needed: dict[str, bool], found: Findings) -> None:
@@ -81,7 +55,7 @@ def _refuse_undeclared(dataset: Dataset, needed: dict[str, bool], found: Finding
 
 
 def check_units(dataset: Dataset, design: Design, found: Findings) -> None:
-    """Warn of columns whose median here is far from the declared mean."""
+    """Warn of columns with a median here that is far from the declared mean."""
     if dataset.is_sparse:
         return
     place = {name: k for k, name in enumerate(dataset.features)}

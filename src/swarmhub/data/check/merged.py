@@ -12,7 +12,13 @@ from collections import defaultdict
 import numpy as np
 
 from swarmhub.codec import Json
-from swarmhub.data.check.names import find_alike, fold, list_names, say_nearest
+from swarmhub.data.check.names import (
+    find_alike,
+    fold,
+    list_names,
+    refuse_respelled,
+    warn_of_lacking,
+)
 from swarmhub.data.check.others import Others
 from swarmhub.data.check.outcomes import check_outcome_unit
 from swarmhub.data.check.scales import check_scales
@@ -23,7 +29,7 @@ from swarmhub.data.frames import Floats, Words
 from swarmhub.data.matrix import multiply
 from swarmhub.data.metrics import auc
 from swarmhub.data.schema import Schema
-from swarmhub.errors import BadInput, plain
+from swarmhub.errors import plain
 
 UNEQUAL = 0.6  # difference of the shares of positive rows, here and at the others
 LEAST_ROWS = 10
@@ -57,19 +63,7 @@ def check_columns(
     needed, columns = design.kinds, others.merged["columns"]
     _refuse_other_spellings(dataset, needed, others, found)
     own = dataset.columns
-    lacking = [name for name in needed if name not in own]
-    if len(lacking) == len(needed):
-        raise BadInput(
-            f"None of the study's {len(needed)} columns ({list_names(needed)}) is in this table "
-            f"({list_names(own)}); name the columns as the other hospitals do."
-        )
-    if lacking:
-        found.warn(
-            "missing columns",
-            f"This table lacks {len(lacking)} of the study's {len(needed)} columns, which count as "
-            f"missing in all its rows: {list_names(lacking)}{say_nearest(lacking, own, needed)}.",
-            lacking[0],
-        )
+    warn_of_lacking(own, needed, "the other hospitals do", found)
     unused: dict[str, list[str]] = defaultdict(list)
     for name in own:
         if name not in needed:
@@ -103,16 +97,11 @@ def _refuse_other_spellings(
             lost = name not in needed or other in needed
             if lost and here + columns[other]["count"] <= rows:
                 wrong.append((name, other))
-    if wrong:
-        pairs = ", ".join(f"'{plain(a, 60)}' for '{plain(b, 60)}'" for a, b in wrong[:6])
-        more = ", ..." if len(wrong) > 6 else ""
-        found.error(
-            "name of a column",
-            f"This table spells {len(wrong)} of the study's column names in another way ({pairs}"
-            f"{more}), so they would count as different columns; give each the same name at all "
-            "hospitals, then propose the study anew (its statistics are merged already).",
-            wrong[0][0],
-        )
+    remedy = (
+        ", so they would count as different columns; give each the same name at all hospitals, "
+        "then propose the study anew (its statistics are merged already)"
+    )
+    refuse_respelled(wrong, remedy, found)
 
 
 def _why_unused(column: Json, rows: int, schema: Schema) -> str:

@@ -7,9 +7,10 @@ import difflib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from swarmhub.errors import plain
+from swarmhub.data.findings import Findings
+from swarmhub.errors import BadInput, plain
 
 LISTED = 6  # names in a sentence
 MAX_COMPARED = 500  # columns; above it nearest names are not searched
@@ -42,6 +43,40 @@ def find_respelled(own: Iterable[str], known: Iterable[str]) -> list[tuple[str, 
         for name in own
         if name not in exact and fold(name) in spelled and spelled[fold(name)] not in mine
     ]
+
+
+def warn_of_lacking(
+    own: Sequence[str], needed: Collection[str], advice: str, found: Findings
+) -> None:
+    """Warn of the study's columns that a table lacks. Raises BadInput, with the advice, if it has
+    none at all."""
+    mine = set(own)
+    lacking = [name for name in needed if name not in mine]
+    if len(lacking) == len(needed):
+        raise BadInput(
+            f"None of the study's {len(needed)} columns ({list_names(needed)}) is in this table "
+            f"({list_names(own)}); name the columns as {advice}."
+        )
+    if lacking:
+        found.warn(
+            "missing columns",
+            f"This table lacks {len(lacking)} of the study's {len(needed)} columns, which count as "
+            f"missing in all its rows: {list_names(lacking)}{say_nearest(lacking, own, needed)}.",
+            lacking[0],
+        )
+
+
+def refuse_respelled(wrong: Sequence[tuple[str, str]], remedy: str, found: Findings) -> None:
+    """Report an error, with the remedy, if there are pairs of a spelling here and the study's."""
+    if wrong:
+        pairs = ", ".join(f"'{plain(a, 60)}' for '{plain(b, 60)}'" for a, b in wrong[:LISTED])
+        more = ", ..." if len(wrong) > LISTED else ""
+        found.error(
+            "name of a column",
+            f"This table spells {len(wrong)} of the study's column names in another way ({pairs}"
+            f"{more}){remedy}.",
+            wrong[0][0],
+        )
 
 
 def find_alike(names: Iterable[str]) -> list[list[str]]:

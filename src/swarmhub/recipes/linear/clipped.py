@@ -6,13 +6,10 @@ gradients and the samples declared at enrolment as its weight. Weight x (contrib
 then -rate x G, and a part that no patient is in. Each patient's gradient, that of all their rows
 together, is clipped to the L2 norm clip / rate: whether a patient is there or not changes
 rate x G by at most the clip.
-
-Contributions are float32; what rounding can add is taken off the clip (`train.bounded`).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +20,6 @@ from swarmhub.recipes.linear.losses import Loss
 from swarmhub.train.bounded import Bound
 
 AT_ONCE = 1 << 22  # values of single gradients in memory
-LAST_PLACE = 2.0**-23  # of a float32
 
 
 @dataclass(frozen=True)
@@ -55,10 +51,8 @@ class Rows:
 
 def take_step(rows: Rows, loss: Loss, merged: Array, step: Step) -> Array:
     """Return the contribution to a round: merged point (e, p + 1) -> (e, p + 1), the intercepts
-    last. Raises BadInput if the hospital is too large for the clip."""
-    place, largest = math.sqrt(merged.size) * LAST_PLACE, float(np.abs(merged).max(initial=0.0))
-    clip = step.bound.less_rounding(place, largest)
-    total = sum_clipped(rows, loss, merged, clip / step.rate)
+    last."""
+    total = sum_clipped(rows, loss, merged, step.bound.clip / step.rate)
     ridge = step.penalty * merged
     ridge[:, -1] = 0.0
     return merged - step.rate * (total / step.bound.samples + ridge)
