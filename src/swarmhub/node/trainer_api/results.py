@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from swarmhub.contract.records import ROUND, SPEC, Evaluation, Stage
+from swarmhub.contract.records import ROUND, SPEC, Evaluation
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, INITIAL, KINDS, TRAIN
 from swarmhub.contract.stages import get_stage
@@ -115,14 +115,14 @@ class ResultIntake:
         answer = prepare(buffer=buffer)
         check_answer(state, driver.study, me, answer)
         if buffer is not None and drop is not None:
-            noisy = self._find_noise(driver, task, given)
+            noisy, store = self._find_noise(driver, task, given), self._services.blobs
+            ingest = functools.partial(work.ingest, store, drop, layout, stage, me, given.samples)
             if noisy is not None and layout is not None:
-                made = await self._insist(self._ingest_noisy, drop, layout, stage, noisy)
+                ingest = functools.partial(work.ingest_noisy, store, drop, layout, stage, noisy)
             elif r.wire and layout is not None:
                 sender = work.Sender(me, r.wire, task.base)
-                made = await self._insist(self._ingest_change, drop, layout, stage, sender)
-            else:
-                made = await self._insist(self._ingest, drop, layout, stage, me, given.samples)
+                ingest = functools.partial(work.ingest_change, store, drop, layout, stage, sender)
+            made = await self._insist(self._ingest, ingest, KINDS[stage.kind].has_free_layout)
             buffer = (made.root, made.nbytes, buffer[2])
             answer = prepare(buffer=buffer)
             driver.local.learn(BlobStored(made.digest), self._services.now_ms())
@@ -147,33 +147,6 @@ class ResultIntake:
         note_use(home, driver.study, data)
         terms = None if spec.privacy.masked else make_noise(spec, threshold=0)
         return None if terms is None else work.Noisy(me, given.samples, task.base, terms)
-
-    async def _ingest_noisy(
-        self, drop: Path, layout: Layout, stage: Stage, noisy: work.Noisy
-    ) -> Fingerprint:
-        ingest = functools.partial(work.ingest_noisy, self._services.blobs)
-        try:
-            return await asyncio.to_thread(ingest, drop, layout, stage, noisy)
-        except BadContribution as error:
-            raise TrainerError(f"The parameters cannot be shared: {error.why}.") from None
-        except MaskError as error:
-            raise TrainerError(str(error)) from None
-        except FileNotFoundError:
-            raise TrainerError(GONE) from None
-
-    async def _ingest_change(
-        self, drop: Path, layout: Layout, stage: Stage, sender: work.Sender
-    ) -> Fingerprint:
-        store = self._services.blobs
-        try:
-            return await asyncio.to_thread(work.ingest_change, store, drop, layout, stage, sender)
-        except BadContribution as error:
-            raise TrainerError(
-                f"The parameters cannot be shared: {error.why}; "
-                "nothing was sent, and the round waits for a good answer."
-            ) from None
-        except FileNotFoundError:
-            raise TrainerError(GONE) from None
 
     def _measure(self, drop: Path | None, layout: Layout | None) -> tuple[Digest, int, Digest]:
         """Return what is known of the trainer's file before it is read: no root, length, layout."""
@@ -206,18 +179,18 @@ class ResultIntake:
     async def _prepare(self, driver: StudyDriver, answer: PreparedContribution) -> None:
         driver.prepare(answer)
 
-    async def _ingest(
-        self, drop: Path, layout: Layout | None, stage: Stage, me: int, weight: int
-    ) -> Fingerprint:
-        store = self._services.blobs
+    async def _ingest(self, ingest: Callable[[], Fingerprint], is_of_arrays: bool) -> Fingerprint:
+        """Store an answer by `ingest`, in a thread. Raises TrainerError if it cannot be shared."""
         try:
-            return await asyncio.to_thread(work.ingest, store, drop, layout, stage, me, weight)
+            return await asyncio.to_thread(ingest)
         except BadContribution as error:
-            what = "arrays" if KINDS[stage.kind].has_free_layout else "parameters"
+            what = "arrays" if is_of_arrays else "parameters"
             raise TrainerError(
                 f"The {what} cannot be shared: {error.why}; "
                 "nothing was sent, and the round waits for a good answer."
             ) from None
+        except MaskError as error:
+            raise TrainerError(str(error)) from None
         except FileNotFoundError:
             raise TrainerError(GONE) from None
 
