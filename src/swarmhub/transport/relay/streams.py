@@ -41,13 +41,17 @@ async def splice(one: Stream, other: Stream) -> int:
     finally:
         for task in pumps:
             task.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
         for _, writer in (one, other):
             writer.close()
-        with contextlib.suppress(TimeoutError):  # data on its way still arrives
-            async with asyncio.timeout(LINE_S):
-                ends = [writer.wait_closed() for _, writer in (one, other)]
-                await asyncio.gather(*ends, return_exceptions=True)
+        try:
+            await asyncio.gather(*pumps, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):  # data on its way still arrives
+                async with asyncio.timeout(LINE_S):
+                    ends = [writer.wait_closed() for _, writer in (one, other)]
+                    await asyncio.gather(*ends, return_exceptions=True)
+        finally:
+            for _, writer in (one, other):
+                abort(writer.transport)
     return passed
 
 
