@@ -45,6 +45,12 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return level[0] if level else bytes(32)
 
 
+def roots_of(leaves: Sequence[bytes], size: int) -> list[bytes]:
+    """Return the roots (32 bytes each) of ranges of `size` leaves, a power of two; the last range
+    may be shorter. `root_of` these is the root of all leaves: a range is a subtree."""
+    return [root_of(leaves[at : at + size]) for at in range(0, len(leaves), size)]
+
+
 def path_of(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """Return the proof of leaf `index`: the siblings (32 bytes each) on its way to the root."""
     level, path = list(leaves), []

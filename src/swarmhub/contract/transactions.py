@@ -233,6 +233,7 @@ class Contribute:
     evaluations: tuple[Evaluation, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
     keys: RoundKeys | None = None
+    parts: tuple[Digest, ...] = ()  # roots of its shards, if the round has several
 
     @property
     def digest(self) -> Digest:
@@ -279,7 +280,8 @@ class Invalid:
 @dataclass(frozen=True)
 class Settle:
     """Settle the merged model of this revision, with receipts of others that hold it. If members
-    sent changes, the merged change and the model that follows from it."""
+    sent changes, the merged change and the model that follows from it. In a round of several
+    shards, one of these, with the root of its chunks."""
 
     KIND: ClassVar[str] = "round.settle"
     ref: RoundRef
@@ -289,6 +291,7 @@ class Settle:
     receipts: tuple[Receipt, ...]
     met: bool = False  # the stage's test holds (`Stage.until`)
     model: Digest = ""  # that follows from a change
+    root: Digest = ""  # of a shard
 
 
 @dataclass(frozen=True)
@@ -429,7 +432,9 @@ def receipt_message(
     met, model = computed.met, computed.model
     said = {"chain": chain, "digest": digest, "layout": layout, "met": met, "nbytes": nbytes,
             "number": ref.number, "revision": ref.revision, "study": ref.study}  # fmt: skip
-    return codec.encode({**said, "model": model} if model else said)
+    model_said = {"model": model} if model else {}
+    shard_said = {"shard": ref.shard} if ref.shard else {}
+    return codec.encode({**said, **model_said, **shard_said})
 
 
 def card_message(card: Card) -> bytes:

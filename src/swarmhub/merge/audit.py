@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from swarmhub.merge.coded import BLOCK_BYTES, is_coded
 from swarmhub.merge.modular import merge_modular
 from swarmhub.merge.parameters import merge_chunk, merge_parameters
 from swarmhub.merge.pieces import Source, WeightedSource
 from swarmhub.merge.rules import Rule
-from swarmhub.params import ALIGNMENT, CHUNK_BYTES, DTYPES, Layout, Tensor, leaf_of
+from swarmhub.params import ALIGNMENT, CHUNK_BYTES, Layout, leaf_of
+from swarmhub.params.parts import pieces_of
 
 STRETCH_BYTES = 256
 MIN_STRETCHES, MAX_STRETCHES = 64, 1024
@@ -56,25 +56,12 @@ def excerpt(source: Source, nbytes: int, starts: Sequence[int]) -> bytes:
 def layout_of_excerpt(layout: Layout, starts: Sequence[int]) -> Layout:
     """Return the layout of an excerpt: a canonical buffer of its own, with a tensor for each
     part."""
-    parts = [
-        (tensor, stop - first)
+    segments = (
+        found
         for at in starts
-        for tensor, first, stop in layout.segments(at, min(at + STRETCH_BYTES, layout.nbytes))
-    ]
-    shapes = [shape_of_part(tensor, nbytes) for tensor, nbytes in parts]
-    return Layout.of(
-        [
-            Tensor(f"{i:08d}", tensor.dtype, shape)
-            for i, ((tensor, _), shape) in enumerate(zip(parts, shapes, strict=True))
-        ]
+        for found in layout.segments(at, min(at + STRETCH_BYTES, layout.nbytes))
     )
-
-
-def shape_of_part(tensor: Tensor, nbytes: int) -> tuple[int, ...]:
-    """Return the shape of a part of a tensor: coded blocks stay rows."""
-    if is_coded(tensor) and tensor.shape[1] == BLOCK_BYTES and nbytes % BLOCK_BYTES == 0:
-        return nbytes // BLOCK_BYTES, BLOCK_BYTES
-    return (nbytes // DTYPES[tensor.dtype].itemsize,)
+    return Layout.of(list(pieces_of(segments)))
 
 
 def find_false_stretch(

@@ -2,6 +2,8 @@
 
 decision                     effects that should be under way now (begin here)
 collect, lead, follow        its parts, by phase and role
+shards                       its part for rounds in shards
+confirm                      its part for models that are confirmed
 changes                      its part for rounds in few bytes
 masking                      its part for the masks of masked rounds
 audit, reports               its parts that find fault with others
@@ -22,9 +24,11 @@ from swarmhub.protocol.effects import (
     ChangeForm,
     Check,
     Effect,
+    Join,
     MaskEffect,
     MaskOwn,
     Merge,
+    Offer,
     Pull,
     RecomputeChunk,
     SendReceipt,
@@ -84,6 +88,7 @@ __all__ = [
     "Effect",
     "ExcerptUnavailable",
     "FetchedBlobs",
+    "Join",
     "LocalState",
     "MaskEffect",
     "MaskOwn",
@@ -91,6 +96,7 @@ __all__ = [
     "MergeDone",
     "ModelComputed",
     "Observation",
+    "Offer",
     "Offered",
     "OwnMasked",
     "PeerFound",

@@ -40,6 +40,7 @@ def make_contribution(study: Study, r: Round, prepared: PreparedContribution) ->
         weight=prepared.weight,
         evaluations=prepared.evaluations,
         provenance=prepared.provenance,
+        parts=prepared.parts,
     )
 
 
@@ -80,7 +81,7 @@ def find_fault(state: Reader, local: LocalState) -> str:
 def check_answer(state: Reader, study_name: str, me: MemberId, draft: PreparedContribution) -> None:
     """Raise TrainerError, with the contract's sentence, if the contract would refuse the answer."""
     study, spec = STUDY.need(state, study_name), SPEC.need(state, study_name)
-    r = ROUND.need(state, study_name)
+    r, draft = replace(ROUND.need(state, study_name), shards=1), replace(draft, parts=())
     if r.masks is not None:  # masked, it is a contribution without measurements
         r, draft = replace(r, masks=None), replace(draft, evaluations=())
     try:

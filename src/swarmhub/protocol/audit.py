@@ -44,11 +44,11 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
             yield Check(view.stage, offer.digest, offer.leader, 0)
             yield from keep(view, offer)
         return
-    mine = local.merged.get((r.number, r.revision))
+    mine = local.merged.get(view.key)
     if mine is not None and mine.digest == offer.digest:  # led before: it has computed all of it
         yield from sign(view, offer, mine.met)
         return
-    found = local.audits.get((r.number, r.revision, offer.digest))
+    found = local.audits.get((*view.key, offer.digest))
     if found is None:
         since_ms = local.arrived.get(offer.digest, 0)  # not since this node has started: long ago
         at_ms = since_ms + local.timeouts.audit_ms
@@ -78,6 +78,7 @@ def inspect(view: View, offer: Offered) -> Iterator[Effect]:
         yield Audit(
             r.study, r.number, view.stage, r.revision, offer.layout, shares_of(view),
             offer.digest, offer.leader, full, view.merge_base, r.is_masked, view.changes,
+            view.part,
         )  # fmt: skip
 
 
@@ -116,7 +117,7 @@ def sign(view: View, offer: Offered, met: bool = False) -> Iterator[Effect]:
     """Send a receipt for an offer: kept, and right as far as it was recomputed. `met`: the stage's
     test holds."""
     r, local = view.r, view.local
-    if (r.number, r.revision, offer.leader) in local.receipted:
+    if (*view.key, offer.leader) in local.receipted:
         return
     model, unready = get_model(view, offer.digest), list(keep(view, offer))
     if model is None or unready:
@@ -126,7 +127,9 @@ def sign(view: View, offer: Offered, met: bool = False) -> Iterator[Effect]:
     if at_ms > view.now_ms:
         yield Wake(at_ms)
     else:
-        yield SendReceipt(offer.leader, r.study, r.number, r.revision, offer.digest, met, model)
+        yield SendReceipt(
+            offer.leader, r.study, r.number, r.revision, offer.digest, met, model, r.lead.shard
+        )
 
 
 def open_dispute(view: View) -> Iterator[Effect]:
@@ -139,8 +142,8 @@ def open_dispute(view: View) -> Iterator[Effect]:
         leader = get_leader(r, term)
         if leader is None or leader in r.lead.false_leaders:
             continue
-        offer = local.offers.get((r.number, r.revision, leader))
-        found = local.audits.get((r.number, r.revision, offer.digest)) if offer else None
+        offer = local.offers.get((*view.key, leader))
+        found = local.audits.get((*view.key, offer.digest)) if offer else None
         if offer is not None and found is not None and found.discrepancy is not None:
             yield dispute(replace(view.ref, term=term), offer, found.discrepancy)
 
@@ -168,7 +171,7 @@ def answer_dispute(view: View) -> Iterator[Effect]:
     found = r.lead.dispute
     if found is None or view.me == found.leader or view.me in {a.member for a in found.answers}:
         return
-    leaf = local.examined.get((r.number, r.revision, found.chunk))
+    leaf = local.examined.get((*view.key, found.chunk))
     if leaf is not None:
         yield Submit(Recompute(view.ref, found.digest, found.chunk, leaf))
         return
@@ -181,5 +184,5 @@ def answer_dispute(view: View) -> Iterator[Effect]:
         yield RecomputeChunk(
             r.study, r.number, view.stage, r.revision, c.layout, c.nbytes,
             shares_of(view), found.chunk, found.by, found.leader, view.merge_base,
-            r.is_masked, view.changes,
+            r.is_masked, view.changes, view.part,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from typing import Protocol
 from swarmhub.errors import BadContribution, PeerError
 from swarmhub.merge import WIRE_TIMES, draw, find_false_excerpts
 from swarmhub.params import Fingerprint
-from swarmhub.protocol.effects import Audit, RecomputeChunk
+from swarmhub.protocol.effects import Audit, Merge, RecomputeChunk
 from swarmhub.protocol.observations import (
     Audited,
     CheckedBad,
@@ -84,15 +84,15 @@ class AuditIO(Protocol):
 async def audit_offer(
     audit_io: AuditIO,
     effect: Audit,
-    drawn: MutableMapping[tuple[int, int, Digest], tuple[int, ...]],
+    drawn: MutableMapping[tuple[int, int, int, Digest], tuple[int, ...]],
 ) -> list[Observation]:
     """Return the observations about a held offer: Audited, or ExcerptUnavailable for each missing
     excerpt, or CheckedBad for a bad contribution. `drawn` remembers the stretches of each offer (by
-    round, revision and digest)."""
+    round, revision, shard and digest)."""
     nbytes = audit_io.fingerprint(effect.digest).nbytes
     starts: tuple[int, ...] = ()
     if not effect.full:
-        offer = (effect.number, effect.revision, effect.digest)
+        offer = (effect.number, effect.revision, shard_of(effect), effect.digest)
         times = WIRE_TIMES[effect.changes.wire] if effect.changes else 1
         starts = drawn.get(offer) or draw(nbytes, audit_io.below, times)
         drawn[offer] = starts
@@ -107,7 +107,7 @@ async def audit_offer(
         return _doubt_contribution(effect, error, set(excerpts))
     if index is None:
         met = await audit_io.is_met(effect)
-        return [Audited(effect.number, effect.revision, effect.digest, None, met)]
+        return [_report(effect, None, met)]
     try:
         discrepancy, chunks = await _confirm(audit_io, effect, index)
     except BadContribution as error:
@@ -121,7 +121,17 @@ async def audit_offer(
         discrepancy.leaf == discrepancy.claimed
     ):  # the merge ends too early: the missing part has no chunk to dispute
         return [CheckedBad(effect.digest, "it ends before the merge does")]
-    return [Audited(effect.number, effect.revision, effect.digest, discrepancy)]
+    return [_report(effect, discrepancy)]
+
+
+def _report(effect: Audit, discrepancy: Discrepancy | None, met: bool = False) -> Audited:
+    at = (effect.number, effect.revision, effect.digest)
+    return Audited(*at, discrepancy, met, shard_of(effect))
+
+
+def shard_of(effect: Audit | RecomputeChunk | Merge) -> int:
+    """Return the shard that an effect is about."""
+    return effect.part.shard if effect.part is not None else 0
 
 
 async def answer_dispute(audit_io: AuditIO, effect: RecomputeChunk) -> ChunkRecomputed:
@@ -131,7 +141,7 @@ async def answer_dispute(audit_io: AuditIO, effect: RecomputeChunk) -> ChunkReco
         leaf, _ = await _recompute(audit_io, effect)
     except BadContribution:
         leaf = NO_LEAF
-    return ChunkRecomputed(effect.number, effect.revision, effect.chunk, leaf)
+    return ChunkRecomputed(effect.number, effect.revision, effect.chunk, leaf, shard_of(effect))
 
 
 def _doubt_contribution(
@@ -162,7 +172,7 @@ async def _confirm(
     look = RecomputeChunk(
         effect.study, effect.number, effect.stage, effect.revision, effect.layout,
         claimed.nbytes, effect.shares, index, audit_io.me, effect.leader, effect.base,
-        effect.is_masked, effect.changes,
+        effect.is_masked, effect.changes, effect.part,
     )  # fmt: skip
     leaf, chunks = await _recompute(audit_io, look)
     said = claimed.leaves[index].hex()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from swarmhub.contract.records import Model, Result, Round, Study
+from swarmhub.contract.records import Change, Model, Result, Round, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.budget import is_beyond
-from swarmhub.contract.round.election import compute_leader_order
+from swarmhub.contract.round.election import get_line
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.answers import make_contribution
 from swarmhub.protocol.changes import find_own_way
@@ -16,6 +16,7 @@ from swarmhub.protocol.effects import ApplyChange, Effect, Submit, Wake
 from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.mask_keys import get_next_keying, take_along
 from swarmhub.protocol.masking import contribute_masked
+from swarmhub.protocol.shards import fetch_first_shards, hold_whole
 from swarmhub.protocol.view import View, pull, pull_contributions
 from swarmhub.types import Digest, MemberId
 
@@ -30,6 +31,11 @@ def hold_models(state: Reader, study: Study, local: LocalState, now_ms: int) -> 
         own_way = find_own_way(local, model) if isinstance(model, Model) else None
         if isinstance(own_way, ApplyChange):
             yield own_way
+        elif isinstance(model, Model) and model.shards:
+            yield from hold_whole(local, now_ms, model, model.shards, get_holders(model, study))
+        elif isinstance(own_way, Change) and own_way.shards:
+            yield from hold_whole(local, now_ms, own_way, own_way.shards,
+                                  get_holders(model, study))  # fmt: skip
         else:
             yield from pull(
                 local, now_ms, own_way or model, get_holders(model, study), own_way is None
@@ -82,6 +88,8 @@ def is_left_out(r: Round, member: MemberId, layout: Digest) -> bool:
 
 def fetch_early(view: View) -> Iterator[Effect]:
     """Pull contributions as they arrive, if this node is the first in line of the roster."""
-    order = compute_leader_order(view.r.study, view.r.number, view.r.roster)
-    if order and order[0] == view.me:
+    line = get_line(view.r, view.r.roster)
+    if view.r.shards > 1:
+        yield from fetch_first_shards(view)
+    elif line and line[0] == view.me:
         yield from pull_contributions(view)

@@ -25,6 +25,9 @@ A leader that dies is noticed because every other node has a request open at it 
 suspicions move the term on. A contribution that cannot be had costs its reporters their terms and
 is excluded when enough of them agree. All of that is decided by the contract; here a node only
 reports what it observes.
+
+A large model is merged in shards. Each has a leader, and a node leads one shard while it follows
+the leaders of the others.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from swarmhub.contract.deadlines import get_due_ms
 from swarmhub.contract.records import STUDY
 from swarmhub.contract.round.election import compute_leader_order, get_candidates, get_leader
 from swarmhub.contract.round.kinds import COLLECTING, CONFIRMING, MERGING, TIMERS
+from swarmhub.contract.round.shards import get_views, make_key
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Poke
 from swarmhub.protocol.audit import answer_dispute, open_dispute
@@ -47,6 +51,7 @@ from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.mask_keys import announce_ready
 from swarmhub.protocol.masking import mask, show_last_shares
 from swarmhub.protocol.reports import confirm_invalid, retract_own
+from swarmhub.protocol.shards import get_shard_views, hold_settled
 from swarmhub.protocol.view import View, make_view
 
 
@@ -63,18 +68,22 @@ def decide(state: Reader, local: LocalState, now_ms: int) -> list[Effect]:
     if view.r.phase == COLLECTING:
         effects += [*contribute(view), *fetch_early(view)]
     elif view.r.phase == MERGING and view.me in get_candidates(view.r):
-        leads = get_leader(view.r) == view.me
-        effects += [
-            *open_dispute(view),
-            *answer_dispute(view),
-            *confirm_invalid(view),
-            *retract_own(view),
-        ]
-        effects += lead(view) if leads else follow(view)
+        effects += retract_own(view)
+        for shard in get_shard_views(view):
+            effects += merge_shard(shard)
     elif view.r.phase == CONFIRMING and view.me in get_candidates(view.r):
         effects += lead(view) if get_leader(view.r) == view.me else follow(view)
     effects += poke(view, state)
     return [w for w in unite(effects) if not (isinstance(w, Submit) and w.body in local.refused)]
+
+
+def merge_shard(view: View) -> Iterator[Effect]:
+    """Return the effects of one shard that is merged: all of the round, if it has one shard."""
+    if view.r.lead.settled is not None:
+        yield from hold_settled(view, view.r.lead.settled)
+        return
+    yield from (*open_dispute(view), *answer_dispute(view), *confirm_invalid(view))
+    yield from lead(view) if get_leader(view.r) == view.me else follow(view)
 
 
 def unite(effects: list[Effect]) -> Iterator[Effect]:
@@ -93,7 +102,10 @@ def unite(effects: list[Effect]) -> Iterator[Effect]:
 def poke(view: View, state: Reader) -> Iterator[Effect]:
     """Make a block when a deadline of the round has passed, one member after the other."""
     local, study = view.local, view.r.study
-    due = [due_ms for timer in TIMERS if (due_ms := get_due_ms(state, f"{timer}/{study}"))]
+    keys = [f"{timer}/{study}" for timer in TIMERS]
+    shards = get_views(state, view.r)[1:]
+    keys += [make_key(timer, shard) for shard in shards for timer in ("term", "dispute")]
+    due = [due_ms for key in keys if (due_ms := get_due_ms(state, key))]
     if not due:
         return
     enrolled = tuple(e.member for e in view.study.enrolled)

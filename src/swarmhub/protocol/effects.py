@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from swarmhub.contract.records import Share, Stage
+from swarmhub.contract.round.shards import Part
 from swarmhub.privacy import NoiseTerms
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keying
 from swarmhub.types import Digest, MemberId
@@ -57,6 +58,7 @@ class Check:
     weight: int  # of statistics: so many rows at most; 0 for an offer
     is_masked: bool = False
     changes: ChangeForm | None = None
+    part: Part | None = None  # if it is one of a contribution
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Merge:
     base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False  # whole numbers, added in a ring
     changes: ChangeForm | None = None
+    part: Part | None = None  # that the shares are, and what is made of them
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Audit:
     base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False
     changes: ChangeForm | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ class RecomputeChunk:
     base: Digest = ""  # held, too; "": the rule does not need it
     is_masked: bool = False
     changes: ChangeForm | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,26 @@ class ApplyChange:
 
 
 @dataclass(frozen=True)
+class Join:
+    """Make a blob of its parts, which are held. -> BlobStored"""
+
+    digest: Digest
+    nbytes: int
+    layout: Digest
+    parts: tuple[Digest, ...]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Sign a held blob, as what this node offers as leader. -> MergeDone"""
+
+    study: str
+    number: int
+    revision: int
+    digest: Digest
+
+
+@dataclass(frozen=True)
 class Watch:
     """Keep a request open at the leader: it answers with its merged model, and its silence or a
     broken connection shows that it is gone. -> Offered, PeerFound or PeerLost"""
@@ -139,6 +164,7 @@ class Watch:
     number: int
     revision: int
     known: Digest  # "" until an offer was seen
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +179,7 @@ class SendReceipt:
     digest: Digest
     met: bool = False  # the stage's test holds
     model: Digest = ""  # that follows from the change `digest`
+    shard: int = 0
 
 
 # masks of a round
@@ -242,6 +269,8 @@ Effect: TypeAlias = (
     | Audit
     | RecomputeChunk
     | ApplyChange
+    | Join
+    | Offer
     | Watch
     | SendReceipt
     | MaskEffect

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swarmhub.contract.round.checks import MAX_STATISTICS_BYTES, STATISTICS_LAYOUT
-from swarmhub.contract.round.election import compute_leader_order, get_candidates, get_leader
+from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.kinds import (
     CONFIRMING,
     DOCUMENT,
@@ -16,9 +16,9 @@ from swarmhub.contract.round.kinds import (
 from swarmhub.contract.round.phases import MAX_DOUBLINGS
 from swarmhub.contract.transactions import Suspect
 from swarmhub.protocol.audit import audit, prepare_audit, sign
+from swarmhub.protocol.confirm import compute_confirmed
 from swarmhub.protocol.effects import Effect, Submit, Wake, Watch
 from swarmhub.protocol.local_state import Failures
-from swarmhub.protocol.masking import unmask
 from swarmhub.protocol.observations import Offered
 from swarmhub.protocol.view import (
     View,
@@ -40,14 +40,14 @@ def follow(view: View) -> Iterator[Effect]:
         return
     if r.phase == MERGING:
         yield from prepare_audit(view, leader)
-    offer = local.offers.get((r.number, r.revision, leader))
+    offer = local.offers.get((*view.key, leader))
     known = offer.digest if offer else ""
     lost = recent(view, local.lost.get(leader))
     at_ms = next_try_ms(local, lost)
     if at_ms > view.now_ms:
         yield Wake(at_ms)
     else:
-        yield Watch(leader, r.study, r.number, r.revision, known)
+        yield Watch(leader, r.study, r.number, r.revision, known, r.lead.shard)
     if lost is not None:
         yield from doubt(view, lost)
     if r.phase == CONFIRMING:
@@ -64,11 +64,11 @@ def follow(view: View) -> Iterator[Effect]:
 
 
 def compare(view: View, offer: Offered | None) -> Iterator[Effect]:
-    """Compute the model of a masked round as the leader does, and sign for an offer that is the
+    """Compute the model that is confirmed as the leader does, and sign for an offer that is the
     same; suspect a leader that offers another one."""
-    mine = view.local.merged.get((view.r.number, view.r.revision))
+    mine = view.local.merged.get(view.key)
     if mine is None:
-        yield from unmask(view)
+        yield from compute_confirmed(view)
     elif offer is not None and offer.digest == mine.digest:
         yield from sign(view, offer, mine.met)
     elif offer is not None:
@@ -96,9 +96,7 @@ def doubt(view: View, lost: Failures) -> Iterator[Effect]:
     """Handle a leader out of reach: fetch contributions if next in line; suspect it after a
     while."""
     r = view.r
-    order = compute_leader_order(r.study, r.number, get_candidates(r))
-    line = [order[(r.lead.term + k) % len(order)] for k in range(1, HEDGE + 1)]
-    if view.me in line:
+    if view.me in [get_leader(r, r.lead.term + k) for k in range(1, HEDGE + 1)]:
         yield from pull_contributions(view)
     since_ms = lost.first_ms + view.local.timeouts.suspect_ms
     if view.now_ms < since_ms:
@@ -117,7 +115,7 @@ def is_acceptable(view: View, offer: Offered) -> bool:
         return offer.layout == STATISTICS_LAYOUT and 0 < offer.nbytes <= MAX_STATISTICS_BYTES
     if not 0 < offer.nbytes <= view.spec.max_bytes:
         return False
-    if has_free_layout(r):
+    if has_free_layout(r) or view.part is not None:
         form = r.contributions[0]
         return (form.layout, form.nbytes) == (offer.layout, offer.nbytes)
     if not KINDS[r.kind].has_contributions:

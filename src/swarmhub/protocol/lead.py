@@ -9,8 +9,8 @@ from swarmhub.contract.round.election import get_candidates, is_backed
 from swarmhub.contract.round.kinds import CONFIRMING, KINDS
 from swarmhub.contract.transactions import Computed, Settle
 from swarmhub.protocol.changes import compute_model, get_model
+from swarmhub.protocol.confirm import compute_confirmed
 from swarmhub.protocol.effects import Effect, Merge, Submit, Sync
-from swarmhub.protocol.masking import unmask
 from swarmhub.protocol.observations import ReceiptCame
 from swarmhub.protocol.reports import report_unavailable
 from swarmhub.protocol.signatures import is_receipt
@@ -20,7 +20,7 @@ from swarmhub.protocol.view import View, pull_contributions, shares_of
 def lead(view: View) -> Iterator[Effect]:
     """Get all contributions, merge them, offer the result, and settle when others hold it."""
     local, r = view.local, view.r
-    merged = local.merged.get((r.number, r.revision))
+    merged = local.merged.get(view.key)
     if merged is None:
         yield from compute_own(view)
         return
@@ -34,8 +34,11 @@ def lead(view: View) -> Iterator[Effect]:
     computed = Computed(merged.met, model)
     if r.lead.dispute is not None:
         return  # a merge of this round is recomputed now, this one or another
-    receipts = local.receipts.get((r.number, r.revision, merged.digest), {})
-    came = [ReceiptCame(r.number, r.revision, merged.digest, m, s) for m, s in receipts.items()]
+    receipts = local.receipts.get((*view.key, merged.digest), {})
+    came = [
+        ReceiptCame(r.number, r.revision, merged.digest, m, s, r.lead.shard)
+        for m, s in receipts.items()
+    ]
     signed = [
         Receipt(receipt.member, receipt.signature)
         for receipt in came  # its key may have changed since
@@ -45,15 +48,14 @@ def lead(view: View) -> Iterator[Effect]:
     signed.sort(key=lambda receipt: local.mistrusted[receipt.member])  # stable: else as they came
     backed = choose_receipts(view, signed)
     if backed is not None:
-        yield Submit(
-            Settle(view.ref, merged.digest, merged.nbytes, merged.layout, backed, merged.met, model)
-        )
+        form = (merged.digest, merged.nbytes, merged.layout)
+        yield Submit(Settle(view.ref, *form, backed, merged.met, model, merged.root))
 
 
 def compute_own(view: View) -> Iterator[Effect]:
     """Compute what this leader is to offer."""
     if view.r.phase == CONFIRMING:
-        yield from unmask(view)
+        yield from compute_confirmed(view)
     elif KINDS[view.r.kind].has_contributions:
         yield from merge(view)
     else:
@@ -93,5 +95,5 @@ def merge(view: View) -> Iterator[Effect]:
         layout = r.contributions[0].layout
         yield Merge(
             r.study, r.number, view.stage, r.revision, layout, shares, view.merge_base,
-            r.is_masked, view.changes,
+            r.is_masked, view.changes, view.part,
         )  # fmt: skip

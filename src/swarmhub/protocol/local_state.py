@@ -130,12 +130,15 @@ class LocalState:
     answer_refused: str = ""  # why the contract refused the trainer's last answer
     attached: bool = False  # a trainer is connected
     timeouts: Timeouts = field(default_factory=Timeouts)
-    merged: dict[tuple[int, int], MergeDone] = field(default_factory=dict)
+    # by round, revision and shard
+    merged: dict[tuple[int, int, int], MergeDone] = field(default_factory=dict)
     computed: dict[tuple[Digest, Digest], Digest] = field(default_factory=dict)  # change and base
     synced: set[Digest] = field(default_factory=set)
-    offers: dict[tuple[int, int, MemberId], Offered] = field(default_factory=dict)
-    receipts: dict[tuple[int, int, Digest], dict[MemberId, Signature]] = field(default_factory=dict)
-    receipted: set[tuple[int, int, MemberId]] = field(default_factory=set)
+    offers: dict[tuple[int, int, int, MemberId], Offered] = field(default_factory=dict)
+    receipts: dict[tuple[int, int, int, Digest], dict[MemberId, Signature]] = field(
+        default_factory=dict
+    )
+    receipted: set[tuple[int, int, int, MemberId]] = field(default_factory=set)
     lost: dict[MemberId, Failures] = field(default_factory=dict)
     failed: dict[Digest, Failures] = field(default_factory=dict)
     bad: dict[tuple[Digest, int], str] = field(default_factory=dict)  # digest and weight
@@ -144,10 +147,12 @@ class LocalState:
     contributed: dict[int, Failures] = field(default_factory=dict)  # by round: how often, last when
     pulling: dict[Digest, int] = field(default_factory=dict)  # since when (ms)
     arrived: dict[Digest, int] = field(default_factory=dict)  # when (ms) a blob was stored
-    audits: dict[tuple[int, int, Digest], Audited] = field(default_factory=dict)
+    audits: dict[tuple[int, int, int, Digest], Audited] = field(default_factory=dict)
     lacking: set[tuple[int, int, MemberId]] = field(default_factory=set)
-    examined: dict[tuple[int, int, int], Digest] = field(default_factory=dict)
-    drawn: dict[tuple[int, int, Digest], tuple[int, ...]] = field(default_factory=dict)  # secret
+    examined: dict[tuple[int, int, int, int], Digest] = field(default_factory=dict)
+    drawn: dict[tuple[int, int, int, Digest], tuple[int, ...]] = field(
+        default_factory=dict
+    )  # secret
     mistrusted: Counter[MemberId] = field(default_factory=Counter)  # by refused receipts
     signed: Signed = field(default_factory=Signed)
     poked_ms: int = 0
@@ -177,7 +182,7 @@ class LocalState:
                 self.bad[digest, weight] = why
             case MergeDone(number, revision, digest):
                 self.held.add(digest)
-                self.merged[number, revision] = event
+                self.merged[number, revision, event.shard] = event
             case ModelComputed(change, base, digest):
                 self.held.add(digest)
                 self.computed[change, base] = digest
@@ -185,22 +190,23 @@ class LocalState:
                 self.synced.add(digest)
             case Offered(leader, number, revision):
                 # a later offer of the same leader was made in the light of reactions to the first
-                self.offers.setdefault((number, revision, leader), event)
+                self.offers.setdefault((number, revision, event.shard, leader), event)
                 self.lost.pop(leader, None)
             case ReceiptCame(number, revision, digest, member, signature):
-                self.receipts.setdefault((number, revision, digest), {})[member] = signature
-            case ReceiptSent(leader, number, revision):
-                self.receipted.add((number, revision, leader))
+                key = (number, revision, event.shard, digest)
+                self.receipts.setdefault(key, {})[member] = signature
+            case ReceiptSent(leader, number, revision, shard):
+                self.receipted.add((number, revision, shard, leader))
             case Audited(number, revision, digest):
-                self.audits[number, revision, digest] = event
+                self.audits[number, revision, event.shard, digest] = event
             case ExcerptUnavailable(number, revision, member):
                 self.lacking.add((number, revision, member))
-            case ChunkRecomputed(number, revision, chunk, leaf):
-                self.examined[number, revision, chunk] = leaf
+            case ChunkRecomputed(number, revision, chunk, leaf, shard):
+                self.examined[number, revision, shard, chunk] = leaf
             case PeerLost(member):
                 self._count(self.lost, member, now_ms)
                 # it may have forgotten our receipts
-                self.receipted = {k for k in self.receipted if k[2] != member}
+                self.receipted = {k for k in self.receipted if k[3] != member}
             case PeerFound(member):
                 self.lost.pop(member, None)
             case Poked():

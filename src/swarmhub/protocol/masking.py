@@ -50,6 +50,7 @@ from swarmhub.protocol.mask_keys import get_next_keying, make_keys, send_keys, t
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
 from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
+from swarmhub.protocol.shards import hold_whole
 from swarmhub.protocol.view import View, pull
 from swarmhub.types import Digest, MemberId
 
@@ -162,14 +163,19 @@ def make_masked_contribution(
         weight=mine.weight,
         provenance=mine.provenance,
         keys=keys,
+        parts=mine.parts,
     )
 
 
 def fetch_sum(view: View) -> Iterator[Effect]:
     """Fetch the settled sum, of which every node computes the model."""
     r, total = view.r, get_sum(view.r)
-    if total.digest not in view.local.held and view.me in r.roster:
-        holders = tuple(dict.fromkeys([total.leader, *total.receipts, *r.contributors]))
+    if total.digest in view.local.held or view.me not in r.roster:
+        return
+    holders = tuple(dict.fromkeys([total.leader, *total.receipts, *r.contributors]))
+    if total.shards:
+        yield from hold_whole(view.local, view.now_ms, total, total.shards, holders)
+    else:
         yield from pull(view.local, view.now_ms, total, holders, durable=False)
 
 

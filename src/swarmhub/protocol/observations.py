@@ -25,6 +25,7 @@ class PreparedContribution:
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
+    parts: tuple[Digest, ...] = ()  # roots of its shards
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class OwnMasked:
     layout: Digest
     weight: int
     provenance: Provenance = field(default_factory=Provenance)
+    parts: tuple[Digest, ...] = ()  # roots of its shards
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class MergeDone:
     layout: Digest
     signature: Signature  # of this node, as the leader that offers it
     met: bool = False  # the stage's test holds
+    shard: int = 0
+    root: Digest = ""  # of its chunks
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,7 @@ class Offered:
     nbytes: int
     layout: Digest
     signature: Signature  # the leader's, checked: it cannot deny the offer
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -206,6 +211,7 @@ class Audited:
     digest: Digest
     discrepancy: Discrepancy | None  # None: all that was recomputed is right
     met: bool = False  # the stage's test holds
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -223,6 +229,7 @@ class ChunkRecomputed:
     revision: int
     chunk: int
     leaf: Digest
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -232,6 +239,7 @@ class ReceiptCame:
     digest: Digest
     member: MemberId
     signature: Signature
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,7 @@ class ReceiptSent:
     leader: MemberId
     number: int
     revision: int
+    shard: int = 0
 
 
 @dataclass(frozen=True)

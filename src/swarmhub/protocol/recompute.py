@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from swarmhub.contract.records import MergeRule, Share, Stage
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, KINDS
-from swarmhub.errors import BadContribution
+from swarmhub.contract.round.shards import Part
+from swarmhub.errors import BadContribution, Malformed, MergeError
 from swarmhub.merge import (
     Limit,
     Rule,
@@ -37,6 +38,7 @@ from swarmhub.merge import (
     wire_layout,
 )
 from swarmhub.params import CHUNK_BYTES, Layout, leaf_of
+from swarmhub.params.parts import cut_layout
 from swarmhub.protocol.blob_reader import BlobReader, OpenSource, need_layout
 from swarmhub.protocol.effects import ApplyChange, Audit, ChangeForm, Check, Merge, RecomputeChunk
 from swarmhub.types import Digest, MemberId
@@ -68,7 +70,7 @@ def check(reader: BlobReader, effect: Check) -> None:
     if effect.changes is not None:
         check_change(reader, effect, effect.changes)
         return
-    layout = need_layout(reader, form)
+    layout = find_layout(reader, form, effect.part)
     with closing(reader.source(digest)) as source:
         if effect.is_masked:
             check_masked(effect.stage, layout, member, source)
@@ -89,7 +91,8 @@ def check_change(reader: BlobReader, effect: Check, changes: ChangeForm) -> None
     """Read all of a contributed change. Raises BadContribution if it is none of the study's
     model."""
     found = reader.fingerprint(effect.digest)
-    layout = need_form(reader, changes, effect.member, found.layout, found.nbytes)
+    sent = Sent(effect.member, found.layout, found.nbytes, effect.part)
+    layout = need_form(reader, changes, sent)
     with closing(reader.source(effect.digest)) as source:
         check_contribution(layout, effect.member, source, is_coded(changes))
 
@@ -222,7 +225,7 @@ def layout_of_merge(reader: BlobReader, effect: Merge | Audit | RecomputeChunk) 
     """Return the layout of what is merged. Raises BadContribution for changes of another form, all
     of which are bad: a round has those of one form."""
     if effect.changes is None:
-        return need_layout(reader, effect.layout)
+        return find_layout(reader, effect.layout, effect.part)
     match effect:
         case Merge():
             nbytes = reader.fingerprint(effect.shares[0].digest).nbytes
@@ -230,21 +233,45 @@ def layout_of_merge(reader: BlobReader, effect: Merge | Audit | RecomputeChunk) 
             nbytes = reader.fingerprint(effect.digest).nbytes
         case RecomputeChunk():
             nbytes = effect.nbytes
-    return need_form(reader, effect.changes, effect.shares[0].member, effect.layout, nbytes)
+    sent = Sent(effect.shares[0].member, effect.layout, nbytes, effect.part)
+    return need_form(reader, effect.changes, sent)
 
 
-def need_form(
-    reader: BlobReader, changes: ChangeForm, member: MemberId, layout: Digest, nbytes: int
-) -> Layout:
+@dataclass(frozen=True)
+class Sent:
+    """The form of a change, or of a part of one, that a member sends."""
+
+    member: MemberId
+    layout: Digest
+    nbytes: int
+    part: Part | None
+
+
+def need_form(reader: BlobReader, changes: ChangeForm, sent: Sent) -> Layout:
     """Return the layout of changes. Raises BadContribution if a member's has another."""
-    wire = wire_layout(need_layout(reader, changes.layout), changes.wire)
-    if (layout, nbytes) != (wire.digest, wire.nbytes):
+    wire, part = wire_layout(need_layout(reader, changes.layout), changes.wire), sent.part
+    try:
+        found = wire if part is None else cut_layout(wire, part.start, part.nbytes, part.name)
+    except Malformed:
+        found = wire
+    is_of_wire = part is None or part.layout == wire.digest
+    if not is_of_wire or (sent.layout, sent.nbytes) != (found.digest, found.nbytes):
         raise BadContribution(
-            member,
-            f"expected {wire.nbytes} bytes of {changes.wire} changes of the study's model, got "
-            f"{nbytes} bytes of the form {layout[:16]}…",
+            sent.member,
+            f"expected {found.nbytes} bytes of {changes.wire} changes of the study's model, got "
+            f"{sent.nbytes} bytes of the form {sent.layout[:16]}…",
         )
-    return wire
+    return found
+
+
+def find_layout(reader: BlobReader, layout: Digest, part: Part | None) -> Layout:
+    """Return a layout document, or what a part has of it."""
+    if part is None:
+        return need_layout(reader, layout)
+    try:
+        return cut_layout(need_layout(reader, part.layout), part.start, part.nbytes, part.name)
+    except Malformed as error:  # the contributions have other lengths than their layout says
+        raise MergeError(str(error)) from None
 
 
 def is_coded(changes: ChangeForm | None) -> bool:

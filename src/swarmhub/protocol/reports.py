@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from swarmhub.contract.records import Contribution
 from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.shards import get_views
 from swarmhub.contract.transactions import Invalid, Retract, Unavailable
 from swarmhub.protocol.effects import Check, Effect, Submit, Wake
 from swarmhub.protocol.view import View, is_out_of_reach, pull_contribution
@@ -60,10 +61,11 @@ def retract_own(view: View) -> Iterator[Effect]:
     r, mine = view.r, view.r.contribution_of(view.me)
     if mine is None or mine.digest in view.local.held:
         return
-    if r.lead.dispute is not None and r.lead.dispute.leader == view.me:
+    shards = get_views(view.state, r)
+    if any(s.lead.dispute is not None and s.lead.dispute.leader == view.me for s in shards):
         return  # to leave now would count as fleeing
     reported = any((p.kind, p.member) == ("unavailable", view.me) for p in r.reports)
-    if reported or get_leader(r) == view.me:
+    if reported or any(get_leader(s) == view.me for s in shards):
         yield Submit(Retract(view.ref))
 
 
@@ -79,6 +81,8 @@ def confirm_invalid(view: View) -> Iterator[Effect]:
             yield Submit(Invalid(view.ref, c.member))
         elif c.member in said and not local.is_good(c.digest, c.weight):
             if c.digest in local.held:
-                yield Check(view.stage, c.digest, c.member, c.weight, r.is_masked, view.changes)
+                yield Check(
+                    view.stage, c.digest, c.member, c.weight, r.is_masked, view.changes, view.part
+                )
             else:
                 yield from pull_contribution(view, c)

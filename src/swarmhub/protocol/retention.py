@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from swarmhub.contract.records import (
     ROUND,
     SPEC,
     STUDY,
     Model,
     Result,
+    Round,
     StartModel,
     Study,
     get_chain,
@@ -15,18 +18,22 @@ from swarmhub.contract.records import (
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.election import get_candidates
 from swarmhub.contract.round.minimum import is_staffed
+from swarmhub.contract.round.shards import get_leads, get_parts
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.shards import get_pieces, get_pieces_of_model, get_settled_pieces
+from swarmhub.protocol.view import Described
 from swarmhub.types import Digest, MemberId
 
 
 def get_model_digests(state: Reader, study: Study) -> set[Digest]:
     """Return the settled blobs that must stay available: the current, best and released models, the
-    change from which the current one follows, and the results of the stages."""
+    change from which the current one follows, its parts, and the results of the stages."""
     results = get_results(state, study.name).values()
     models: list[Model | Result | None] = [study.current, study.best, *study.released, *results]
     change = study.current.change if study.current else None
-    return {m.digest for m in models if m} | ({change.digest} if change else set())
+    parts = {p.digest for p in get_pieces_of_model(study.current)} if study.current else set()
+    return {m.digest for m in models if m} | ({change.digest} if change else set()) | parts
 
 
 def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
@@ -46,7 +53,7 @@ def compute_kept(state: Reader, local: LocalState) -> set[Digest]:
     if r is not None:
         if local.signed.number == r.number:
             kept |= set(local.signed.digests)
-        kept |= {c.digest for c in r.contributions}
+        kept |= {c.digest for c in r.contributions} | get_part_digests(state, r)
         if r.masks is not None and r.masks.total is not None:
             kept |= {r.masks.total.digest, r.base}
         if local.masked is not None:
@@ -76,15 +83,42 @@ def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest)
         return True
     if r is None or not is_staffed(r):
         return False
-    own = {local.prepared.digest} if local.prepared is not None else set()
-    if r.masks is not None:  # an answer without masks is nobody else's
-        own = {local.masked.digest} if local.masked is not None else set()
+    answer = local.prepared if r.masks is None else local.masked  # without masks nobody else's
+    own = {answer.digest, *get_digests(answer, answer.parts)} if answer else set()
     obtained = set(local.obtained.digests) if local.obtained.number == r.number else set()
-    in_round = {c.digest for c in r.contributions} & (obtained | own)
-    in_round |= {m.digest for m in local.merged.values()}
+    in_round = {c.digest for c in r.contributions} | get_contributed_parts(r)
+    in_round &= obtained | own
+    in_round |= {m.digest for m in local.merged.values()} | get_settled_parts(state, r)
     if r.masks is not None and r.masks.total is not None:
         in_round.add(r.masks.total.digest)
+    if r.change is not None:
+        in_round.add(r.change.digest)
     return digest in in_round and member in {*get_candidates(r), *r.roster}
+
+
+def get_part_digests(state: Reader, r: Round) -> set[Digest]:
+    """Return the parts of what the round merges, and has merged."""
+    whole = {r.change.digest} if r.change is not None else set()
+    return get_contributed_parts(r) | get_settled_parts(state, r) | whole
+
+
+def get_contributed_parts(r: Round) -> set[Digest]:
+    """Return the parts of contributions."""
+    return {digest for c in r.contributions for digest in get_digests(c, c.parts)}
+
+
+def get_digests(whole: Described, roots: Sequence[Digest]) -> set[Digest]:
+    """Return the parts of a blob with these roots."""
+    return {p.digest for p in get_pieces(whole, roots)}
+
+
+def get_settled_parts(state: Reader, r: Round) -> set[Digest]:
+    """Return the parts that are settled already in the open round."""
+    total = r.change or (r.masks.total if r.masks is not None else None)
+    if total is not None:
+        return {p.digest for p in get_settled_pieces(total, total.shards)}
+    leads = zip(get_parts(r), get_leads(state, r), strict=False)
+    return {p.compute_digest(lead.settled.root) for p, lead in leads if lead.settled is not None}
 
 
 def is_start_of(state: Reader, study: Study, member: MemberId, digest: Digest) -> bool:

@@ -20,20 +20,22 @@ def offer_message(
     revision: int,
     model: Fingerprint | MergeDone,
     computed: Computed = NOTHING,
+    shard: int = 0,
 ) -> bytes:
     """What the signatures of an offer and of a receipt sign. It names no term: a leader has one
     offer for a set of contributions, however often it leads. `computed` is of a receipt."""
-    ref = RoundRef(study, number, MERGING, revision, 0)
+    ref = RoundRef(study, number, MERGING, revision, 0, shard)
     chain_id = CHAIN.need(state).chain_id
     return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout, computed)
 
 
 def is_offer(state: Reader, study: str, leader: MemberId, merged: MergeDone) -> bool:
     """Return whether an offer is signed by the leader itself; only then can others dispute it."""
-    message = offer_message(state, study, merged.number, merged.revision, merged)
+    at = (merged.number, merged.revision)
+    message = offer_message(state, study, *at, merged, shard=merged.shard)
     return any(
         verify(account, OFFER_DOMAIN, message, merged.signature)
-        for account in get_accounts(state, study, leader)
+        for account in get_accounts(state, study, leader, merged.shard)
     )
 
 
@@ -44,7 +46,8 @@ def is_receipt(
     computed of it: a settlement with a false one is refused, however many true ones the leader has
     besides."""
     member = MEMBER.get(state, receipt.member)
-    if member is None or receipt.digest != merged.digest:
+    if member is None or (receipt.digest, receipt.shard) != (merged.digest, merged.shard):
         return False
-    message = offer_message(state, study, receipt.number, receipt.revision, merged, computed)
+    at = (receipt.number, receipt.revision)
+    message = offer_message(state, study, *at, merged, computed, receipt.shard)
     return verify(member.account, RECEIPT_DOMAIN, message, receipt.signature)

@@ -20,6 +20,7 @@ from swarmhub.contract.records import (
     Study,
 )
 from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.shards import Part, make_key
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.state import Reader
 from swarmhub.protocol.effects import ChangeForm, Effect, Pull, Wake
@@ -40,6 +41,7 @@ class View:
     local: LocalState
     now_ms: int
     state: Reader
+    part: Part | None = None  # if it is the view of one shard
 
     @property
     def stage(self) -> Stage:
@@ -53,11 +55,16 @@ class View:
     def term_began_ms(self) -> int | None:
         """Block time at which the term began; None if there is no term, or the next block says
         when."""
-        return get_began_ms(self.state, f"term/{self.r.study}")
+        return get_began_ms(self.state, make_key("term", self.r))
 
     @property
     def term_ends_ms(self) -> int | None:
-        return get_due_ms(self.state, f"term/{self.r.study}")
+        return get_due_ms(self.state, make_key("term", self.r))
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Round, revision and shard."""
+        return self.r.number, self.r.revision, self.r.lead.shard
 
     @property
     def ref(self) -> RoundRef:

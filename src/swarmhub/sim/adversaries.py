@@ -46,9 +46,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from swarmhub.contract.records import ROUND, RoundRef, Share
+from swarmhub.contract.records import ROUND, Round, RoundRef, Share
 from swarmhub.contract.round.election import get_auditors
 from swarmhub.contract.round.kinds import INITIAL
+from swarmhub.contract.round.shards import get_leads
 from swarmhub.contract.transactions import (
     Contribute,
     Deal,
@@ -79,6 +80,7 @@ from swarmhub.protocol import (
     Watch,
     recompute,
 )
+from swarmhub.protocol.audit_procedure import shard_of
 from swarmhub.protocol.observations import ShareChecked
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
@@ -117,11 +119,13 @@ class ByzantineNode(MischievousNode):
         """Decide; flee from a dispute (`flee`)."""
         super().react()
         r = ROUND.get(self.state, STUDY_NAME)
-        found = r.lead.dispute if r is not None else None
-        accused = found is not None and found.leader == self.me and found.digest not in self._fled
-        if r is not None and found is not None and accused and "flee" in self.lies:
-            self._fled.add(found.digest)
-            self._send(Retract(RoundRef.of(r)))
+        for lead in get_leads(self.state, r) if r is not None else ():
+            found = lead.dispute
+            if found is None or found.leader != self.me or found.digest in self._fled:
+                continue
+            if r is not None and "flee" in self.lies:
+                self._fled.add(found.digest)
+                self._send(Retract(RoundRef.of(r)))
 
     def finish_rotation(self) -> bool:
         """Take the new key, and go on with all effects that are under way."""
@@ -205,17 +209,21 @@ class ByzantineNode(MischievousNode):
         other = self._spoiled(right)
         self.world.blobs[other.digest] = self.disk.blobs[other.digest] = other
         face = replace(made, digest=other.digest, nbytes=len(other.data))
-        self.local.merged[effect.number, -1 - effect.revision] = face
-        return replace(
-            face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, other.fingerprint)
-        )
+        self.local.merged[effect.number, -1 - effect.revision, made.shard] = face
+        at = (made.number, made.revision)
+        signature = self.sign(OFFER_DOMAIN, *at, other.fingerprint, made.shard)
+        return replace(face, signature=signature)
 
     def _is_too_early_for(self, asker: MemberId, made: MergeDone) -> bool:
         r, now_ms = ROUND.get(self.state, STUDY_NAME), self.world.now_ms
         since_ms = self._offered_ms.setdefault(made.digest, now_ms)
         if r is None or now_ms >= since_ms + LATE_MS:
             return False
-        return asker in get_auditors(r, len(r.enrolled))
+        return asker in get_auditors(self._see(made.shard), len(r.enrolled))
+
+    def _see(self, shard: int) -> Round:
+        """Return the open round with the leadership of a shard."""
+        return ROUND.of_shard(self.state, STUDY_NAME, shard)
 
     def _another(self, made: MergeDone) -> MergeDone:
         """Return a model that it has not offered yet."""
@@ -225,10 +233,10 @@ class ByzantineNode(MischievousNode):
             last = self._spoiled(last)
         self.world.blobs[last.digest] = self.disk.blobs[last.digest] = last
         face = replace(made, digest=last.digest, nbytes=len(last.data))
-        self.local.merged[made.number, -100 - self._faces] = face  # so that it may be read
-        return replace(
-            face, signature=self.sign(OFFER_DOMAIN, made.number, made.revision, last.fingerprint)
-        )
+        self.local.merged[made.number, -100 - self._faces, 0] = face  # so that it may be read
+        at = (made.number, made.revision)
+        signature = self.sign(OFFER_DOMAIN, *at, last.fingerprint, made.shard)
+        return replace(face, signature=signature)
 
     def _train(self) -> None:
         if not self.lies & {"silent", "curious"}:
@@ -236,12 +244,14 @@ class ByzantineNode(MischievousNode):
 
     def audit(self, effect: Audit) -> None:
         """Audit, or report a result without an audit (`false_dispute`, `lazy_audit`)."""
+        at, shard = (effect.number, effect.revision), shard_of(effect)
+        done = Audited(*at, effect.digest, None, shard=shard)
         if "false_dispute" in self.lies and effect.digest in self.disk.blobs:
             claimed = self.disk.fingerprint(effect.digest)
             discrepancy = Discrepancy(0, "ab" * 32, claimed.leaves[0].hex(), claimed.path(0))
-            self.done(effect, Audited(effect.number, effect.revision, effect.digest, discrepancy))
+            self.done(effect, replace(done, discrepancy=discrepancy))
         elif "lazy_audit" in self.lies:
-            self.done(effect, Audited(effect.number, effect.revision, effect.digest, None))
+            self.done(effect, done)
         else:
             super().audit(effect)
 
@@ -258,7 +268,8 @@ class ByzantineNode(MischievousNode):
         if isinstance(event, MergeDone):
             self._merges.setdefault(event.digest, False)
         if isinstance(event, Offered) and "false_receipt" in self.lies:
-            receipt = ReceiptCame(event.number, event.revision, event.digest, self.me, "00" * 64)
+            at, forged = (event.number, event.revision), "00" * 64
+            receipt = ReceiptCame(*at, event.digest, self.me, forged, event.shard)
             self.ask(event.leader, lambda peer: peer.take_receipt(receipt), lambda _: None)
         super().done(effect, event)
 
@@ -273,10 +284,11 @@ class ByzantineNode(MischievousNode):
 
     def examine(self, effect: RecomputeChunk) -> None:
         """Recompute, or report the leaf that the accused claims (`false_answer`)."""
-        r = ROUND.get(self.state, STUDY_NAME)
-        if "false_answer" in self.lies and r is not None and r.lead.dispute is not None:
-            leaf = r.lead.dispute.claimed
-            self.done(effect, ChunkRecomputed(effect.number, effect.revision, effect.chunk, leaf))
+        r, shard = ROUND.get(self.state, STUDY_NAME), shard_of(effect)
+        found = self._see(shard).lead.dispute if r is not None else None
+        if "false_answer" in self.lies and found is not None:
+            at = (effect.number, effect.revision)
+            self.done(effect, ChunkRecomputed(*at, effect.chunk, found.claimed, shard))
         else:
             super().examine(effect)
 
@@ -284,7 +296,7 @@ class ByzantineNode(MischievousNode):
         """Submit; another contribution besides (`twice`), or a copied one (`copy`)."""
         if "twice" in self.lies and isinstance(effect.body, Contribute) and effect.body.root:
             made = self._forged(effect.body.layout)
-            self._send(replace(effect.body, root=made.fingerprint.root, nbytes=len(made.data)))
+            self._send(self._with(effect.body, made))
             self._send(replace(effect.body, weight=10_000))
         if "curious" in self.lies and isinstance(effect.body, Ready):
             return
@@ -325,7 +337,6 @@ class ByzantineNode(MischievousNode):
         alike = next((c for c in theirs if c.layout == body.layout), None)
         if alike is None:
             return False
-        print_ = self.world.blobs[alike.digest].fingerprint
         self.world.tell(self.me, f"contributes what member {alike.member} has")
-        self._send(replace(body, root=print_.root, nbytes=print_.nbytes))
+        self._send(self._with(body, self.world.blobs[alike.digest]))
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,7 @@ from swarmhub.params import (
     Layout,
     Tensor,
     buffer_of,
+    write_buffer,
 )
 from swarmhub.privacy import ring_layout
 from swarmhub.types import Digest, MemberId
@@ -120,6 +122,13 @@ def blob_of(arrays: Arrays) -> Blob:
     return Blob(layout.digest, data)
 
 
+def fill(layout: Layout, arrays: Arrays) -> Blob:
+    """Return arrays as a blob of a layout, which may be that of a part."""
+    out = io.BytesIO()
+    write_buffer(arrays, layout, out)
+    return Blob(layout.digest, out.getvalue())
+
+
 def arrays_of(blob: Blob, layout: Layout) -> Arrays:
     """Return a blob's arrays; zeros if it is not of the layout."""
     if blob.form != layout.digest or len(blob.data) != layout.nbytes:
@@ -188,7 +197,8 @@ def empty(form: Digest, forms: Forms) -> Blob:
         return statistics(1, 0.0)
     if forms.wire is not None and form == forms.wire.digest:
         return Blob(form, bytes(forms.wire.nbytes))
-    return blob_of(arrays_of(Blob("", b""), forms.find(form)))
+    layout = forms.find(form)
+    return fill(layout, arrays_of(Blob("", b""), layout))
 
 
 def spoiled(blob: Blob, forms: Forms) -> Blob:
@@ -203,7 +213,8 @@ def spoiled(blob: Blob, forms: Forms) -> Blob:
         return Blob(blob.form, codec.encode({**document, "columns": {"age": found}}))
     if forms.wire is not None and blob.form == forms.wire.digest:
         return spoil_change(blob, forms)
-    return blob_of({n: _changed(a) for n, a in arrays_of(blob, forms.find(blob.form)).items()})
+    layout = forms.find(blob.form)
+    return fill(layout, {n: _changed(a) for n, a in arrays_of(blob, layout).items()})
 
 
 def _changed(array: np.ndarray) -> np.ndarray:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from swarmhub.contract.round.shards import cut
 from swarmhub.errors import BlobError
 from swarmhub.params import Fingerprint, Layout
+from swarmhub.params.parts import cut_layout
 from swarmhub.protocol import FetchedBlobs, OwnMasked, PreparedContribution, Signed, recompute
 from swarmhub.sim.contents import Blob, Forms
 from swarmhub.types import Digest
@@ -32,6 +34,7 @@ class Disk:
     full: bool = False
     slow_ms: int = 0  # added to every operation
     _unsynced: set[Digest] = field(default_factory=set)
+    _views: set[Digest] = field(default_factory=set)  # parts of an answer that is here
 
     def __contains__(self, digest: Digest) -> bool:
         return digest in self.blobs
@@ -66,6 +69,19 @@ class Disk:
             if not durable:
                 self._unsynced.add(blob.digest)
 
+    def cut(self, answer: PreparedContribution | OwnMasked) -> list[Blob]:
+        """Return the parts of a held answer, which others can read from now on."""
+        found = []
+        for part in cut(answer.layout, answer.nbytes, len(answer.parts)) if answer.parts else ():
+            whole = self.forms.find(part.layout)
+            layout = cut_layout(whole, part.start, part.nbytes, part.name)
+            self.forms.by_digest[part.name] = layout
+            data = self._need(answer.digest).data[part.start : part.start + part.nbytes]
+            found.append(Blob(part.name, data))
+        self.blobs.update({blob.digest: blob for blob in found})
+        self._views.update(blob.digest for blob in found)
+        return found
+
     def is_synced(self, digest: Digest) -> bool:
         """Return whether a blob is held and outlives a crash."""
         return digest in self.blobs and digest not in self._unsynced
@@ -94,6 +110,9 @@ class Disk:
     def crash(self, rng: random.Random) -> None:
         """Leave each blob that was not synced whole, torn or gone, and forget the list of pulled
         ones, or not."""
+        for digest in self._views:
+            self.blobs.pop(digest, None)
+        self._views.clear()
         for digest in sorted(self._unsynced & self.blobs.keys()):
             blob = self.blobs.pop(digest)
             fate = rng.randrange(3)

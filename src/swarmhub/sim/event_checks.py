@@ -38,6 +38,8 @@ class EventChecks(SettlementChecks):
                 self._led_by(event)
             case e.DisputeOpened() | e.DisputeDismissed() | e.DisputeAbandoned() | e.FalseMerge():
                 self._disputed(event)
+            case e.ShardSettled():
+                self._shard_settled(event)
             case e.RoundEvent():
                 self._collected(event)
                 self._heard_of_masks(event)
@@ -48,6 +50,7 @@ class EventChecks(SettlementChecks):
         self._answers.clear()
         self._roster.clear()
         self._brought.clear()
+        self._parts.clear()
         for found in (self._sets, self._contributed, self._caught):
             found.pop(self._number, None)
 
@@ -61,6 +64,8 @@ class EventChecks(SettlementChecks):
                 self._roster, self._reckoned = set(event.roster), set(self._enrolled)
                 self._reports.clear()
                 self._brought.clear()
+                self._parts.clear()
+                self._forget_shards()
                 self._left.clear()
             case e.CollectsAgain():
                 self._roster = set(event.roster)
@@ -72,6 +77,7 @@ class EventChecks(SettlementChecks):
             case e.SumSettled():
                 self._forget_offers()
                 self._total = event.digest
+                self._forget_shards()
             case e.BecameReady() if number == self._number:
                 self._roster.add(event.member)
                 self._reckon(self._roster)
@@ -83,6 +89,8 @@ class EventChecks(SettlementChecks):
                 self._forget_offers()
                 self._reports.clear()
                 self._brought.pop(event.member, None)
+                self._parts.pop(event.member, None)
+                self._forget_shards()
                 self._roster.discard(event.member)
                 self._sets.get(number, set()).discard(event.member)
                 self._contributed.get(number, set()).discard(event.member)
@@ -93,12 +101,13 @@ class EventChecks(SettlementChecks):
 
     def _led_by(self, event: e.MergeStarted | e.ConfirmStarted | e.TookOver) -> None:
         """Check a leader's turn."""
-        if isinstance(event, e.MergeStarted | e.ConfirmStarted):
+        shard = 0 if isinstance(event, e.ConfirmStarted) else event.shard
+        if isinstance(event, e.MergeStarted | e.ConfirmStarted) and shard == 0:
             self._fixed(event.number, event.members)
         if event.leader is None:
             self._break("LEADER", f"round {event.number} merges without a leader")
         else:
-            self._check_turn(event.number, event.term, event.leader)
+            self._check_turn(event.number, event.term, event.leader, shard)
 
     def _disputed(
         self, event: e.DisputeOpened | e.DisputeDismissed | e.DisputeAbandoned | e.FalseMerge
@@ -106,15 +115,15 @@ class EventChecks(SettlementChecks):
         """Check the course of a dispute."""
         match event:
             case e.DisputeOpened():
-                self._claimed = event.claimed
+                self._claimed[event.shard] = event.claimed
             case e.DisputeDismissed():
-                self._dismissed(event.number)
+                self._dismissed(event.number, event.shard)
             case e.DisputeAbandoned(leader=leader):
                 self._caught.setdefault(event.number, set()).add(leader)
                 if leader in self._enrolled - set(self.world.schedule.liars):
                     self._break("HONEST", f"member {leader} is said to flee")
             case e.FalseMerge():
-                self._convicted(event.number, event.leader, event.by)
+                self._convicted(event)
 
     def _fixed(self, number: int, members: Sequence[MemberId]) -> None:
         """Check the set of contributions that a round merges."""
@@ -131,6 +140,7 @@ class EventChecks(SettlementChecks):
         """Check that no honest member's contribution is left out for its layout: the honest ones
         are alike, and most."""
         self._brought.pop(member, None)
+        self._parts.pop(member, None)
         self._left.add(member)
         self._contributed.get(number, set()).discard(member)
         if member not in self.world.schedule.liars:
@@ -147,28 +157,27 @@ class EventChecks(SettlementChecks):
         if len(said) < min(max(2, self._faults + 1), others):
             self._break("HONEST", f"member {member} was excluded by {said}")
 
-    def _dismissed(self, number: int) -> None:
+    def _dismissed(self, number: int, shard: int) -> None:
         """Check that no leaf had a verdict against the leader."""
-        for leaf in set(self._answers.values()) - {self._claimed}:
-            agreed = [m for m, said in self._answers.items() if said == leaf]
+        answers, claimed = self._end_dispute(shard)
+        for leaf in set(answers.values()) - {claimed}:
+            agreed = [m for m, said in answers.items() if said == leaf]
             if self._is_verdict(number, len(agreed)):
                 self._break("VERDICT", f"round {number}: {agreed} were not heard")
-        self._answers.clear()
-        self._claimed = ""
 
-    def _convicted(self, number: int, leader: MemberId, by: Sequence[MemberId]) -> None:
+    def _convicted(self, event: e.FalseMerge) -> None:
         """Check the verdict against a leader."""
+        number, leader, by = event.number, event.leader, event.by
+        answers, claimed = self._end_dispute(event.shard)
         groups: dict[str, set[MemberId]] = {}
-        for member, leaf in self._answers.items():
+        for member, leaf in answers.items():
             groups.setdefault(leaf, set()).add(member)
-        groups.pop(self._claimed, None)
+        groups.pop(claimed, None)
         convicting = max(groups.values(), key=len, default=set())
         if not self._is_verdict(number, len(convicting)) or set(by) != convicting:
             self._break("VERDICT", f"round {number}: {by} have convicted")
-        if leader in self._answers:
+        if leader in answers:
             self._break("VERDICT", f"round {number}: the accused has answered")
-        self._answers.clear()
-        self._claimed = ""
         self._caught.setdefault(number, set()).add(leader)
         if leader not in self.world.schedule.liars:
             self._break("HONEST", f"member {leader} was found to have lied")
@@ -187,14 +196,37 @@ class EventChecks(SettlementChecks):
     def _forget_offers(self) -> None:
         """Forget offers: the set of contributions is another, and those for the old one are
         void."""
-        self._claimed = ""
+        self._claimed.clear()
         self._led.clear()
         self._past_keys.clear()
 
-    def _check_turn(self, number: int, term: int, leader: MemberId) -> None:
+    def _end_dispute(self, shard: int) -> tuple[dict[MemberId, str], str]:
+        """Return the answers of a dispute that has ended, and the accused leader's leaf."""
+        return self._answers.pop(shard, {}), self._claimed.pop(shard, "")
+
+    def _shard_settled(self, event: e.ShardSettled) -> None:
+        """Check that a shard is settled once, of the set of all, by its leader, and by no merge
+        that is disputed."""
+        number, shard = event.number, event.shard
+        if shard in self._backed:
+            self._break("ONE_MODEL", f"round {number}: shard {shard} settled twice")
+        if self._claimed.get(shard):
+            self._break("VERDICT", f"round {number}: shard {shard} settled while disputed")
+        line = self._line(number, self._sets[number], shard)
+        if line[event.term % len(line)] != event.leader:
+            self._break("LEADER", f"member {event.leader} settled shard {shard} of {line}")
+        self._backed[shard] = (set(self._signed), set(self._caught.get(number, ())))
+        self._shards.append(event.digest)
+
+    def _forget_shards(self) -> None:
+        """Forget settled shards: they are of another set, or of a round that is over."""
+        self._backed.clear()
+        self._shards.clear()
+
+    def _check_turn(self, number: int, term: int, leader: MemberId, shard: int) -> None:
         """Check that a new leader is next in line."""
         self._led.add(leader)
         candidates = self._roster if self._kind == INITIAL else self._sets[number]
-        line = self._line(number, candidates)
+        line = self._line(number, candidates, shard)
         if line[term % len(line)] != leader or leader in self._caught.get(number, set()):
             self._break("LEADER", f"member {leader} leads term {term} of {line}")

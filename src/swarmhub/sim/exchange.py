@@ -86,7 +86,7 @@ class TalkingNode(NodeLife):
 
     def offer(self, asker: MemberId, effect: Watch) -> MergeDone | None:
         """Return this node's offer as leader."""
-        return self.local.merged.get((effect.number, effect.revision))
+        return self.local.merged.get((effect.number, effect.revision, effect.shard))
 
     def submit(self, effect: Submit) -> None:
         """Bring a transaction to the ledger: the same bytes again until a result comes."""
@@ -197,11 +197,14 @@ class TalkingNode(NodeLife):
         if not is_offer(self.state, STUDY_NAME, effect.leader, merged):
             return PeerLost(effect.leader)
         return Offered(effect.leader, merged.number, merged.revision, merged.digest,
-                       merged.nbytes, merged.layout, merged.signature)  # fmt: skip
+                       merged.nbytes, merged.layout, merged.signature, merged.shard)  # fmt: skip
 
-    def sign(self, domain: str, number: int, revision: int, model: Fingerprint | MergeDone) -> str:
+    def sign(
+        self, domain: str, number: int, revision: int, model: Fingerprint | MergeDone,
+        shard: int = 0,
+    ) -> str:  # fmt: skip
         """Return the signature of an offer or a receipt."""
-        return self.account.sign(domain, self.message(number, revision, model))
+        return self.account.sign(domain, self.message(number, revision, model, shard=shard))
 
     def message(
         self,
@@ -209,9 +212,10 @@ class TalkingNode(NodeLife):
         revision: int,
         model: Fingerprint | MergeDone,
         computed: Computed = NOTHING,
+        shard: int = 0,
     ) -> bytes:
         """Return the bytes that offers and receipts sign."""
-        return offer_message(self.state, STUDY_NAME, number, revision, model, computed)
+        return offer_message(self.state, STUDY_NAME, number, revision, model, computed, shard)
 
     def send_receipt(self, effect: SendReceipt) -> None:
         """Tell the leader that its merge is held and right."""
@@ -220,9 +224,10 @@ class TalkingNode(NodeLife):
             return
         held = self.disk.fingerprint(effect.digest)
         computed = Computed(effect.met, effect.model)
-        message = self.message(effect.number, effect.revision, held, computed)
+        at = (effect.number, effect.revision)
+        message = self.message(*at, held, computed, effect.shard)
         signature = self.account.sign(RECEIPT_DOMAIN, message)
-        receipt = ReceiptCame(effect.number, effect.revision, effect.digest, self.me, signature)
+        receipt = ReceiptCame(*at, effect.digest, self.me, signature, effect.shard)
         self.disk.signed = self.local.signed.and_(effect.number, effect.digest)
         if effect.model:
             self.disk.signed = self.disk.signed.and_(effect.number, effect.model)
@@ -232,7 +237,7 @@ class TalkingNode(NodeLife):
             if taken is None:
                 self.done(effect, PeerLost(effect.leader))
             elif taken:
-                self.done(effect, ReceiptSent(effect.leader, effect.number, effect.revision))
+                self.done(effect, ReceiptSent(effect.leader, *at, effect.shard))
             else:
                 self.later(self.local.timeouts.retry_ms, lambda: self.done(effect, None))
 
@@ -240,7 +245,7 @@ class TalkingNode(NodeLife):
 
     def take_receipt(self, receipt: ReceiptCame) -> bool:
         """Store a receipt, as leader, if it is one for this node's merge."""
-        merged = self.local.merged.get((receipt.number, receipt.revision))
+        merged = self.local.merged.get((receipt.number, receipt.revision, receipt.shard))
         computed = find_computed(self.state, self.local, merged) if merged else None
         if merged is None or computed is None:
             return False

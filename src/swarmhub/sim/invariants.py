@@ -68,6 +68,7 @@ from swarmhub.errors import Malformed
 from swarmhub.keys import verify
 from swarmhub.ledger import Committed
 from swarmhub.protocol import TrainingTask
+from swarmhub.protocol.shards import get_pieces, get_settled_pieces
 from swarmhub.sim import contents
 from swarmhub.sim.event_checks import EventChecks
 from swarmhub.sim.ports import STUDY_NAME, Peer
@@ -128,11 +129,24 @@ class Invariants(EventChecks):
 
     def _note_access(self) -> None:
         roster = frozenset(self._roster)
-        brought = frozenset([*self._brought.values(), self._total]) - {""}
+        parts = {part for found in self._parts.values() for part in found}
+        whole = {*self._brought.values(), self._total, self._get_change()}
+        brought = frozenset({*whole, *parts, *self._shards, *self._get_parts_of_sum()} - {""})
         changes = {m.change.digest for m in self.models if m.change}
-        models = frozenset({m.digest for m in self.models} | changes)
+        models = frozenset({m.digest for m in self.models} | changes | self._pieces)
         enrolled = frozenset(self._enrolled)
         self._access.append(Access(self._number, roster, brought, enrolled, models))
+
+    def _get_change(self) -> Digest:
+        """Return the open round's change that was settled in shards."""
+        r: Round | None = ROUND.get(self.world.chain.state, STUDY_NAME)
+        return r.change.digest if r is not None and r.change is not None else ""
+
+    def _get_parts_of_sum(self) -> set[Digest]:
+        """Return the parts of what the open round has settled in shards, and not opened yet."""
+        r: Round | None = ROUND.get(self.world.chain.state, STUDY_NAME)
+        total = r and (r.change or (r.masks.total if r.masks else None))
+        return {p.digest for p in get_settled_pieces(total, total.shards)} if total else set()
 
     def _check_time(self, tx: Transaction, time_ms: int) -> None:
         if tx.id in self._accepted:
@@ -145,7 +159,9 @@ class Invariants(EventChecks):
         """Check that a member may do what an accepted transaction does."""
         newest = self._newest()
         if isinstance(tx.body, Contribute):
-            self._brought[member] = tx.body.digest
+            body = tx.body
+            self._brought[member] = body.digest
+            self._parts[member] = {p.digest for p in get_pieces(body, body.parts)}
         match tx.body:
             case Propose() | Approve():
                 self._approved.add(member)
@@ -164,9 +180,9 @@ class Invariants(EventChecks):
             case Contribute() if not self._is_formed(tx.body):
                 self._break("FORM", f"member {member} contributes another form")
             case Dispute():
-                self._answers = {member: tx.body.leaf}
+                self._answers[tx.body.ref.shard] = {member: tx.body.leaf}
             case Recompute():
-                self._answers[member] = tx.body.leaf
+                self._answers.setdefault(tx.body.ref.shard, {})[member] = tx.body.leaf
             case Rotate():
                 old = [key for key, m in self._keys.items() if m == member]
                 self._keys = {key: m for key, m in self._keys.items() if m != member}
@@ -190,7 +206,7 @@ class Invariants(EventChecks):
         """Check a refused dispute: it claims that the leader has not signed the offer."""
         body = tx.body
         assert isinstance(body, Dispute)
-        line = self._line(body.ref.number, self._sets[body.ref.number])
+        line = self._line(body.ref.number, self._sets[body.ref.number], body.ref.shard)
         leader = line[body.ref.term % len(line)]
         now = [key for key, m in self._keys.items() if m == leader]
         chain = self.world.chain.tip.chain_id

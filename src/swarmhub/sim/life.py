@@ -19,10 +19,12 @@ from swarmhub.contract.state import State
 from swarmhub.contract.transactions import Rotate, Vote, card_message
 from swarmhub.keys import PrivateKey
 from swarmhub.protocol import (
+    BlobStored,
     Effect,
     LocalState,
     Observation,
     OwnMasked,
+    PreparedContribution,
     Pull,
     Submit,
     Wake,
@@ -84,9 +86,13 @@ class NodeLife:
             del blobs[digest]
         journal = self.disk.journal
         whole = journal is not None and (not journal.digest or journal.digest in blobs)
+        masked = self._read_masked()
+        for answer in (journal if whole else None, masked):
+            if answer is not None:
+                self.disk.cut(answer)
         self.local = LocalState(
             STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None,
-            signed=self.disk.signed, obtained=self.disk.obtained, masked=self._read_masked(),
+            signed=self.disk.signed, obtained=self.disk.obtained, masked=masked,
         )  # fmt: skip
         self.local.attached = True
         self._number, self._training, self._timer_ms = 0, False, 0
@@ -239,6 +245,12 @@ class NodeLife:
     def failed(self, effect: Effect) -> None:
         """Try an effect again after a pause: this machine could not do it."""
         self.later(PAUSE_MS, lambda: self.done(effect, None))
+
+    def _cut(self, answer: PreparedContribution | OwnMasked) -> None:
+        """Let others read the parts of an answer."""
+        for part in self.disk.cut(answer):
+            self.world.blobs[part.digest] = part
+            self.local.learn(BlobStored(part.digest), self.now_ms)
 
     def _vote(self) -> None:
         """Cast the hospital's votes on motions to remove a member."""

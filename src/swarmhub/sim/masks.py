@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from swarmhub.contract.records import ROUND
 from swarmhub.errors import MaskError, MergeError, SpentError
 from swarmhub.params import Layout
 from swarmhub.protocol import MaskEffect, MergeDone, Observation, OwnMasked, recompute
@@ -19,9 +20,11 @@ from swarmhub.protocol.effects import (
 )
 from swarmhub.protocol.mask_procedure import Use
 from swarmhub.protocol.observations import MasksSpent
+from swarmhub.protocol.shards import compute_roots
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk, DiskFull
 from swarmhub.sim.exchange import TalkingNode
+from swarmhub.sim.ports import STUDY_NAME
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId
 
 
@@ -95,9 +98,11 @@ class MaskingNode(TalkingNode):
         masked = OwnMasked(
             keying.number, keying.keying, effect.digest, found.digest, found.root, found.nbytes,
             found.layout, effect.weight,
+            parts=compute_roots(ROUND.need(self.state, STUDY_NAME), found),
         )  # fmt: skip
         self.world.observer.after_masking(self, effect, found.digest)
         self.disk.masked = masked
+        self._cut(masked)
         self.does("record of a masked answer")
         return masked
 

@@ -11,6 +11,7 @@ from swarmhub.contract.records import MOTIONS, ROUND, STUDY, Receipt, Round, Rou
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.election import get_candidates, get_leader
 from swarmhub.contract.round.kinds import COLLECTING, DOCUMENT, KINDS, MERGING, has_free_layout
+from swarmhub.contract.round.shards import count_shards, cut_round, get_views
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Computed,
@@ -31,10 +32,12 @@ from swarmhub.contract.transactions import (
 )
 from swarmhub.keys import PrivateKey
 from swarmhub.params import Fingerprint
+from swarmhub.params.parts import PartLayout
 from swarmhub.protocol import (
     Offered,
 )
 from swarmhub.protocol.retention import get_model_digests
+from swarmhub.protocol.shards import compute_roots
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.node import SimNode
@@ -67,6 +70,9 @@ class MischievousNode(SimNode):
         return made
 
     def _form_of(self, r: Round) -> Digest:
+        merges = r.contributions[0].layout if r.phase == MERGING and r.contributions else ""
+        if isinstance(self.world.forms.by_digest.get(merges), PartLayout):
+            return merges
         if KINDS[r.kind].carries == DOCUMENT:
             return STATISTICS_LAYOUT
         is_model = KINDS[r.kind].makes_model
@@ -116,8 +122,14 @@ class MischievousNode(SimNode):
         r = ROUND.get(self.state, STUDY_NAME)
         made = self._forged(self._form_of(r) if r else self.world.forms.model.digest)
         spec = STUDY.need(self.state, STUDY_NAME).spec
-        root, nbytes = made.fingerprint.root, len(made.data)
-        return Contribute(ref, spec, base, root, nbytes, made.form, weight)
+        body = Contribute(ref, spec, base, "", 0, made.form, weight)
+        return self._with(body, made)
+
+    def _with(self, body: Contribute, made: Blob) -> Contribute:
+        """Return a contribution of another blob."""
+        found, r = made.fingerprint, ROUND.get(self.state, STUDY_NAME)
+        parts = compute_roots(r, found) if r is not None else ()
+        return replace(body, root=found.root, nbytes=found.nbytes, parts=parts)
 
     def _pry(self, r: Round) -> None:
         """Ask some member for a blob that is named on the ledger, or by others."""
@@ -133,17 +145,23 @@ class MischievousNode(SimNode):
     def _dispute(self, r: Round) -> None:
         """Accuse the leader of an offer that it has not made, and of a chunk that is not in its
         offer."""
-        leader = get_leader(r)
+        r = self._draw_shard(r)
+        leader, shard = get_leader(r), r.lead.shard
         if r.phase != MERGING or leader in (None, self.me):
             return
         never = self._forged(self._form_of(r)).fingerprint
-        signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never)
+        signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never, shard)
         self._accuse(r, never, signature, never.leaves[0].hex(), never.path(0))
-        offer = self.local.offers.get((r.number, r.revision, leader))
+        offer = self.local.offers.get((r.number, r.revision, shard, leader))
         if offer is not None:
             made_up = codec.digest(b"made up")
             for path in ((), (made_up,)):
                 self._accuse(r, offer, offer.signature, made_up, path)
+
+    def _draw_shard(self, r: Round) -> Round:
+        """Return the round as the leader of some shard sees it."""
+        views = get_views(self.state, r)
+        return cut_round(self.world.random.choice(views) if len(views) > 1 else r)
 
     def _accuse(
         self, r: Round, model: Fingerprint | Offered, signature: str, claimed: Digest,
@@ -170,9 +188,10 @@ class MischievousNode(SimNode):
         self.world.submit(self.me, late)
 
     def _vote_for_itself(self, r: Round) -> None:
-        found = r.lead.dispute
-        if found is not None and found.leader == self.me:
-            self._send(Recompute(RoundRef.of(r), found.digest, found.chunk, found.claimed))
+        for view in get_views(self.state, r):
+            found = view.lead.dispute
+            if found is not None and found.leader == self.me:
+                self._send(Recompute(RoundRef.of(view), found.digest, found.chunk, found.claimed))
         motions = MOTIONS.get(self.state)
         for motion in motions.open if motions is not None else ():
             self._send(Vote(motion, True))
@@ -218,23 +237,27 @@ class MischievousNode(SimNode):
     def _forge(self, r: Round) -> None:
         if r.phase != MERGING:
             return
-        made = self._forged(self._form_of(r)).fingerprint
-        model = self._forged(self.world.forms.model.digest).digest if r.wire else ""
-        message = self.message(r.number, r.revision, made, Computed(model=model))
+        is_cut = count_shards(r) > 1
+        r = self._draw_shard(r)
+        made, shard = self._forged(self._form_of(r)).fingerprint, r.lead.shard
+        is_change = r.wire != "" and not is_cut
+        model = self._forged(self.world.forms.model.digest).digest if is_change else ""
+        message = self.message(r.number, r.revision, made, Computed(model=model), shard)
+        root = made.root if is_cut else ""
         mine = self.account.sign(RECEIPT_DOMAIN, message)
         others = [m for m in get_candidates(r) if m != self.me]
         receipts = tuple(Receipt(m, mine) for m in others)
         for term in {r.lead.term, max(r.lead.since_term, r.lead.term - 1)}:
             ref = replace(RoundRef.of(r), term=term)
             for given in (receipts, (Receipt(self.me, mine),), ()):
-                self._send(Settle(ref, made.digest, made.nbytes, made.layout, given, model=model))
+                form = (made.digest, made.nbytes, made.layout)
+                self._send(Settle(ref, *form, given, model=model, root=root))
         leader = get_leader(r)
         if leader is not None and leader != self.me:  # another leader's offer, as its own
             local = self.world.nodes[leader].local
             for offer in local.merged.values():
-                came = local.receipts.get((r.number, r.revision, offer.digest), {})
+                at = (r.number, r.revision, shard, offer.digest)
+                came = local.receipts.get(at, {})
                 stolen = tuple(Receipt(m, s) for m, s in came.items() if m != self.me)
-                body = Settle(
-                    RoundRef.of(r), offer.digest, offer.nbytes, offer.layout, stolen, model=model
-                )
-                self._send(body)
+                form = (offer.digest, offer.nbytes, offer.layout)
+                self._send(Settle(RoundRef.of(r), *form, stolen, model=model, root=offer.root))

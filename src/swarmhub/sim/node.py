@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from swarmhub.contract.records import (
-    Evaluation,
-)
+from swarmhub.contract.records import ROUND, Evaluation
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, EVALUATE, KINDS, TRAIN
 from swarmhub.errors import BadContribution, MergeError
@@ -17,10 +15,12 @@ from swarmhub.protocol import (
     CheckedBad,
     CheckedGood,
     Effect,
+    Join,
     Merge,
     MergeDone,
     ModelComputed,
     Observation,
+    Offer,
     PreparedContribution,
     Pull,
     PullStarted,
@@ -37,12 +37,14 @@ from swarmhub.protocol import (
     expect,
     recompute,
 )
+from swarmhub.protocol.shards import compute_roots
 from swarmhub.sim import contents
 from swarmhub.sim.audit_io import SimAuditIO, drive
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import DiskFull
 from swarmhub.sim.life import PAUSE_MS
 from swarmhub.sim.masks import MaskingNode
+from swarmhub.sim.ports import STUDY_NAME
 from swarmhub.types import (
     MICRO,
     OFFER_DOMAIN,
@@ -82,15 +84,18 @@ class SimNode(MaskingNode):
         if task.base and task.kind in (TRAIN, EVALUATE):
             metrics = {"auc": self.world.random.randrange(MICRO)}
             seen = (Evaluation(task.base, weight, metrics),)
+        r = ROUND.need(self.state, STUDY_NAME)
         prepared = PreparedContribution(
             task.number, task.base, made.digest if made else "", made.root if made else "",
             made.nbytes if made else 0, made.layout if made else "", weight, seen,
+            parts=compute_roots(r, made) if made and not r.masks else (),
         )  # fmt: skip
         self.does("write of the journal")
         self.disk.write_journal(prepared)
         self.does("journal that is written")
         if made:
             self.local.learn(BlobStored(made.digest), self.now_ms)
+            self._cut(prepared)
         return prepared
 
     def trained(self, task: TrainingTask) -> Blob:
@@ -126,6 +131,10 @@ class SimNode(MaskingNode):
                 self.examine(effect)
             case ApplyChange():
                 self.later(3 + self.disk.slow_ms, lambda: self._apply_change(effect))
+            case Join():
+                self.later(2 + self.disk.slow_ms, lambda: self._join(effect))
+            case Offer():
+                self.later(1, lambda: self._offer(effect))
             case Watch():
                 self._watch(effect)
             case SendReceipt():
@@ -164,14 +173,38 @@ class SimNode(MaskingNode):
         except (DiskFull, MergeError):
             self.failed(effect)
             return
-        found = made.fingerprint
+        found, shard = made.fingerprint, audit_procedure.shard_of(effect)
         self.world.observer.after_merge(self, effect.number, found.digest)
-        signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found)
+        signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found, shard)
         met = recompute.is_merge_met(self.disk, effect, found.digest)
         offer = MergeDone(
-            effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature, met
-        )
+            effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature,
+            met, shard, found.root if effect.part else "",
+        )  # fmt: skip
         self.done(effect, offer)
+
+    def _join(self, effect: Join) -> None:
+        if not set(effect.parts) <= self.disk.blobs.keys():
+            self.done(effect, None)  # the round has moved on, and the blobs were swept
+            return
+        data = b"".join(self.disk.blobs[part].data for part in effect.parts)
+        try:
+            made = self._keep(Blob(effect.layout, data))
+        except DiskFull:
+            self.failed(effect)
+            return
+        assert made.digest == effect.digest
+        self.done(effect, BlobStored(made.digest))
+
+    def _offer(self, effect: Offer) -> None:
+        if effect.digest not in self.disk:
+            self.done(effect, None)  # the round has moved on, and the blob was swept
+            return
+        found = self.disk.fingerprint(effect.digest)
+        self.world.observer.after_merge(self, effect.number, found.digest)
+        signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found)
+        form = (found.digest, found.nbytes, found.layout)
+        self.done(effect, MergeDone(effect.number, effect.revision, *form, signature))
 
     def _apply_change(self, effect: ApplyChange) -> None:
         if not {effect.change, effect.base} <= self.disk.blobs.keys():

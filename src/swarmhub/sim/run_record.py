@@ -53,9 +53,15 @@ class RunRecord:
         self._contributed: dict[int, set[MemberId]] = {}
         self.finished = False
         self._sets: dict[int, set[MemberId]] = {}  # round -> members to be merged
-        self._answers: dict[MemberId, str] = {}  # leaf by member, in the open dispute
-        self._claimed = ""
+        # of open disputes, by shard: leaf by member, and that of the accused
+        self._answers: dict[int, dict[MemberId, str]] = {}
+        self._claimed: dict[int, str] = {}
         self._signed: set[MemberId] = set()  # for the newest settlement
+        # by settled shard: its signers, and who had been caught by then
+        self._backed: dict[int, tuple[set[MemberId], set[MemberId]]] = {}
+        self._shards: list[Digest] = []  # settled in the open round
+        self._parts: dict[MemberId, set[Digest]] = {}  # of contributions of the open round
+        self._pieces: set[Digest] = set()  # of settled models
         self._reports: dict[MemberId, set[MemberId]] = {}
         self._caught: dict[int, set[MemberId]] = {}
         self._brought: dict[MemberId, Digest] = {}  # contributions of the open round
@@ -82,11 +88,17 @@ class RunRecord:
         self.world.tell(0, f"BROKEN {name}: {sentence}")
 
     def _line(self, number: int, candidates: set[MemberId], shard: int = 0) -> list[MemberId]:
+        """Return the line of a shard's leaders: the order of all, from the shard's place on."""
+        order = self._sorted(number, candidates | self._reckoned, 0)
+        first = shard % len(order) if order else 0
+        return [m for m in (*order[first:], *order[:first]) if m in candidates]
+
+    def _sorted(self, number: int, members: set[MemberId], purpose: int) -> list[MemberId]:
         def rank(m: MemberId) -> str:
-            words = (self.world.spec.name, str(number), str(shard), str(m))
+            words = (self.world.spec.name, str(number), str(purpose), str(m))
             return codec.digest(b"swarmhub/leader/1", *(w.encode() for w in words))
 
-        return sorted(candidates, key=rank)
+        return sorted(members, key=rank)
 
     def _is_verdict(self, number: int, agreed: int) -> bool:
         voters = len(self._sets.get(number, set())) - 1

@@ -19,10 +19,11 @@ from swarmhub.merge import (
     merge_sums,
 )
 from swarmhub.protocol import recompute
+from swarmhub.protocol.shards import get_pieces_of_model
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.mask_checks import MaskChecks
-from swarmhub.types import MemberId
+from swarmhub.types import Digest, MemberId
 
 
 class SettlementChecks(MaskChecks):
@@ -34,8 +35,10 @@ class SettlementChecks(MaskChecks):
         self.models.append(model)
         if self._claimed:
             self._break("VERDICT", f"round {model.number} settled while a merge was disputed")
-        keepers = [n for n in self.world.nodes.values() if n.disk.is_synced(model.digest)]
-        if not any(n.is_honest for n in keepers):
+        pieces = get_pieces_of_model(model)
+        self._pieces |= {piece.digest for piece in pieces}
+        parts = [piece.digest for piece in pieces] if model.change is None else []
+        if not all(self._is_durable(digest) for digest in parts or [model.digest]):
             self._break("DURABLE", f"round {model.number}: a power cut may take it")
         members = {s.member for s in model.shares}
         if model.kind == INITIAL:
@@ -64,6 +67,10 @@ class SettlementChecks(MaskChecks):
         self._check_test(model, right)
         if right.digest != model.digest:
             self._break("TRUE_MERGE", f"round {model.number} by member {model.leader} is false")
+
+    def _is_durable(self, digest: Digest) -> bool:
+        """Return whether an honest node has a blob synced."""
+        return any(n.is_honest and n.disk.is_synced(digest) for n in self.world.nodes.values())
 
     def _merge(self, model: Model) -> Blob:
         """Return the merge of the stated contributions."""
@@ -115,12 +122,29 @@ class SettlementChecks(MaskChecks):
             self._break("TEST", f"round {model.number}: the test holds: {holds}, not {model.met}")
 
     def _check_receipts(self, model: Model, members: set[MemberId]) -> None:
-        others = set(model.receipts) & self._signed & members - {model.leader}
+        for shard, found in enumerate(model.shards):
+            signed, caught = self._backed.get(shard, (set(), set()))
+            signers = set(found.receipts) & signed & members - {found.leader}
+            self._check_signers(model, members - caught, (found.leader, signers), shard)
+        if not model.shards:
+            signers = set(model.receipts) & self._signed & members - {model.leader}
+            trusted = members - self._caught.get(model.number, set())
+            self._check_signers(model, trusted, (model.leader, signers))
+
+    def _check_signers(
+        self, model: Model, trusted: set[MemberId], settled: tuple[MemberId, set[MemberId]],
+        shard: int = 0,
+    ) -> None:  # fmt: skip
+        """Check the receipts of what a leader has settled; the auditors are drawn of members that
+        were not caught."""
+        leader, others = settled
+        members = {s.member for s in model.shares} or self._roster
         needed = min(max(1, min(self._faults, len(members) - 2)), len(members) - 1)
         if len(others) < needed:
             self._break("RECEIPTS", f"round {model.number} has receipts of {others}")
-        able = members - {model.leader} - self._caught.get(model.number, set())
-        drawn = self._line(model.number, able, (1 << 32) + model.revision)[:needed]
+        able = trusted - {leader}
+        purpose = (1 << 32) + model.revision + (shard << 48)
+        drawn = self._sorted(model.number, able, purpose)[:needed]
         many = len(members) - 1 - max(1, self._faults)
         if model.kind != INITIAL and not set(drawn) <= others and len(others) < many:
             self._break("RECEIPTS", f"round {model.number}: {others} have signed, not {drawn}")
@@ -132,7 +156,10 @@ class SettlementChecks(MaskChecks):
 
     def _check_leader(self, model: Model, members: set[MemberId]) -> None:
         line = self._line(model.number, members)
-        if not line or line[model.term % len(line)] != model.leader:
+        if model.shards:  # each was checked as it was settled
+            if len(model.shards) != len(self._backed):
+                self._break("ONE_MODEL", f"round {model.number}: {len(self._backed)} shards")
+        elif not line or line[model.term % len(line)] != model.leader:
             self._break("LEADER", f"member {model.leader} settled term {model.term} of {line}")
-        if model.leader in self._caught.get(model.number, set()):
+        if not model.shards and model.leader in self._caught.get(model.number, set()):
             self._break("LEADER", f"member {model.leader} settled after it was caught")

@@ -92,6 +92,7 @@ class MergeStarted(RoundEvent):
     term: int
     leader: MemberId | None
     members: tuple[MemberId, ...]  # the candidates
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Suspected(RoundEvent):
 
     term: int
     by: MemberId
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class TookOver(RoundEvent):
     term: int
     leader: MemberId | None
     before: MemberId | None
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class DisputeOpened(RoundEvent):
     chunk: int
     claimed: Digest  # the leader's hash of the chunk
     by: MemberId
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ class DisputeDismissed(RoundEvent):
     digest: Digest
     chunk: int
     by: MemberId
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ class DisputeAbandoned(RoundEvent):
     digest: Digest
     chunk: int
     claimed: Digest
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,7 @@ class FalseMerge(RoundEvent):
     claimed: Digest
     recomputed: Digest
     by: tuple[MemberId, ...]
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -195,6 +202,16 @@ class SumSettled(RoundEvent):
     leader: MemberId
     members: tuple[MemberId, ...]  # of the set
     receipts: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True)
+class ShardSettled(RoundEvent):
+    """The merge of one shard is settled; the round is when all are."""
+
+    shard: int
+    digest: Digest
+    leader: MemberId
+    term: int
 
 
 @dataclass(frozen=True)

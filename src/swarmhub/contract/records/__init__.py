@@ -10,6 +10,7 @@ declaration  the data of a study
 study        terms, enrolments, settled models and results
 round        the open round
 masks        the masks of a masked round
+merged       what a round has merged
 privacy      what protects contributions from other members
 deadlines    what is due, and when
 """
@@ -79,6 +80,7 @@ from swarmhub.contract.records.masks import (
     RoundKeys,
     Text,
 )
+from swarmhub.contract.records.merged import Change, SettledShard
 from swarmhub.contract.records.privacy import SPENT, DifferentialPrivacy, Privacy, Spent
 from swarmhub.contract.records.round import (
     LEADERSHIP,
@@ -96,13 +98,13 @@ from swarmhub.contract.records.round import (
     Report,
     Round,
     RoundRef,
+    put_lead,
 )
 from swarmhub.contract.records.stages import Bound, MergeRule, Stage, StageKind, Until
 from swarmhub.contract.records.study import (
     RESULT,
     SPEC,
     STUDY,
-    Change,
     Enrolment,
     LastSettled,
     Metric,
@@ -198,6 +200,7 @@ __all__ = [
     "RoundRef",
     "Scale",
     "Score",
+    "SettledShard",
     "Share",
     "Spec",
     "Spent",
@@ -214,5 +217,6 @@ __all__ = [
     "get_member_of_key",
     "get_members",
     "get_names",
+    "put_lead",
     "read_genesis_json",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from swarmhub.contract.records.merged import SettledShard
 from swarmhub.contract.state import Table
 from swarmhub.types import Digest, MemberId
 
@@ -60,6 +61,7 @@ class MaskedSum:
     layout: Digest
     leader: MemberId
     receipts: tuple[MemberId, ...]
+    shards: tuple[SettledShard, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from swarmhub.contract.records.masks import Masks
+from swarmhub.contract.records.merged import Change, SettledShard
 from swarmhub.contract.state import Overlay, Reader, Table
 from swarmhub.types import Digest, MemberId, PublicKey, Signature
 
@@ -40,6 +41,7 @@ class Contribution:
     layout: Digest
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
+    parts: tuple[Digest, ...] = ()  # roots of its shards; (): it is merged as a whole
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class FormerAccount:
 
 @dataclass(frozen=True)
 class Leadership:
-    """The leadership of a round for one shard of the model (0: all of it)."""
+    """The leadership of a round for one shard of the model (0: the first, or all of it)."""
 
     shard: int = 0
     term: int = 0  # index of the leadership attempt; never decreases within a round
@@ -92,6 +94,7 @@ class Leadership:
     false_leaders: tuple[MemberId, ...] = ()  # merged falsely, or fled a dispute: they lead no more
     unfounded: tuple[MemberId, ...] = ()  # their dispute was dismissed: they open no more
     former_accounts: tuple[FormerAccount, ...] = ()  # of this revision, of its leaders
+    settled: SettledShard | None = None  # of this revision
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ class Round:
     lead: Leadership = field(default_factory=Leadership)  # stored as a record of its own
     masks: Masks | None = None  # of a masked round
     wire: str = ""  # format of changes that are sent instead of models; "": models
+    shards: int = 1  # into so many it is cut at most; how many they are follows from the bytes
+    change: Change | None = None  # settled in shards; its model is not confirmed yet
 
     @property
     def is_masked(self) -> bool:
@@ -167,15 +172,17 @@ class RoundRef:
     phase: str
     revision: int
     term: int
+    shard: int = 0
 
     @classmethod
     def of(cls, r: Round) -> RoundRef:
-        return cls(r.study, r.number, r.phase, r.revision, r.lead.term)
+        return cls(r.study, r.number, r.phase, r.revision, r.lead.term, r.lead.shard)
 
     def __str__(self) -> str:
+        shard = f", shard {self.shard}" if self.shard else ""
         return (
             f"round {self.number} {self.phase[:20]} (revision {self.revision}, "
-            f"term {self.term}) of '{self.study[:40]}'"
+            f"term {self.term}{shard}) of '{self.study[:40]}'"
         )
 
 
@@ -205,13 +212,26 @@ class RoundTable(Table[Round]):
             self._joined = last = (r, lead, replace(r, lead=lead))
         return last[2]
 
+    def of_shard(self, state: Reader, study: str, shard: int) -> Round:
+        """Return the open round with the leadership of one shard."""
+        r = self.need(state, study)
+        if shard == 0:
+            return r
+        return replace(r, lead=LEADERSHIP.get(state, study, "leader", shard) or Leadership(shard))
+
     def put(self, state: Overlay, *key: object, record: Round | None) -> None:
         lead = record.lead if record else NO_LEAD
         super().put(state, *key, record=record and replace(record, lead=NO_LEAD))
-        known = LEADERSHIP.get(state, *key, "leader", 0) or NO_LEAD
-        if lead != known:
-            kept = None if lead == NO_LEAD else lead
-            LEADERSHIP.put(state, *key, "leader", 0, record=kept)
+        put_lead(state, str(key[0]), lead)
+
+
+def put_lead(state: Overlay, study: str, lead: Leadership) -> None:
+    """Store the leadership of a shard. One that says nothing has no record."""
+    nothing = Leadership(lead.shard)
+    known = LEADERSHIP.get(state, study, "leader", lead.shard) or nothing
+    if lead != known:
+        kept = None if lead == nothing else lead
+        LEADERSHIP.put(state, study, "leader", lead.shard, record=kept)
 
 
 NO_LEAD = Leadership()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from swarmhub.contract.records.declaration import Declaration
+from swarmhub.contract.records.merged import Change, SettledShard
 from swarmhub.contract.records.privacy import Privacy
 from swarmhub.contract.records.stages import MergeRule, Stage
 from swarmhub.contract.state import Table
@@ -64,6 +65,7 @@ class Spec:
     start_from: StartModel | None = None  # instead of a round of the first `initial` stage
     required: tuple[MemberId, ...] = ()  # no round that they take part in settles without them
     wire: Wire = "float32"  # what training rounds send: whole models, or changes in few bytes
+    shards: int = 0  # parts of a model that is merged, each by a leader; 0: one for each member
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,6 @@ class Share:
     member: MemberId
     weight: int
     digest: Digest
-
-
-@dataclass(frozen=True)
-class Change:
-    """The settled change from which a model follows: of its base, in a wire format."""
-
-    wire: str
-    digest: Digest
-    nbytes: int
-    layout: Digest
 
 
 @dataclass(frozen=True)
@@ -115,6 +107,7 @@ class Model:
     turn: int = 1  # round of the stage, from 1
     met: bool = False  # the stage's test holds (`Stage.until`)
     change: Change | None = None  # if members sent changes of `base`, and not models
+    shards: tuple[SettledShard, ...] = ()  # if it was merged in parts; leader: of the last part
 
 
 @dataclass(frozen=True)

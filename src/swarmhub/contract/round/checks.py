@@ -45,16 +45,19 @@ from swarmhub.contract.round.kinds import (
     is_taken,
 )
 from swarmhub.contract.round.masks import is_masked_stage
+from swarmhub.contract.round.shards import check_parts, count_shards, get_parts
 from swarmhub.contract.round.wire import check_form
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
     Computed,
     Contribute,
+    Dispute,
     Settle,
     receipt_message,
 )
 from swarmhub.types import MICRO, RECEIPT_DOMAIN, MemberId
 
+OF_THE_SET = ("round.retract", "round.invalid")  # whatever shard they name
 MAX_SOFTWARE = 200  # letters: names and versions
 MAX_METRICS = 16  # of one model, in one evaluation
 MAX_METRIC = 1_000_000  # in either direction; the contract counts in micro-units
@@ -81,16 +84,34 @@ def need_open_round(ctx: Context, name: str) -> tuple[Study, Spec, Round]:
 def need_current_round(ctx: Context, ref: RoundRef, kind: str) -> tuple[Study, Spec, Round]:
     """Return the open round if `ref` is exactly where it stands, and its phase takes transactions
     of this kind."""
-    study, spec, r = need_open_round(ctx, ref.study)
+    study, spec, r = need_shard(ctx, ref)
     if ref != RoundRef.of(r) or not is_taken(r.phase, kind):
         raise StaleRound(str(ref), str(RoundRef.of(r)), r.base)
+    if kind not in OF_THE_SET:
+        need_unsettled(r)
     return study, spec, r
+
+
+def need_shard(ctx: Context, ref: RoundRef) -> tuple[Study, Spec, Round]:
+    """Return the study with its terms and open round, as the shard of `ref` has it; refuse if there
+    is no such shard."""
+    study, spec, r = need_open_round(ctx, ref.study)
+    if not 0 <= ref.shard < count_shards(r):
+        raise StaleRound(str(ref), str(RoundRef.of(r)), r.base)
+    r = ROUND.of_shard(ctx.state, ref.study, ref.shard)
+    return study, spec, r
+
+
+def need_unsettled(r: Round) -> None:
+    """Refuse what is about the leader of a shard that is settled."""
+    if r.lead.settled is not None:
+        raise AlreadyDone(f"shard {r.lead.shard} of round {r.number} is settled")
 
 
 def need_led_round(ctx: Context, ref: RoundRef, kind: str) -> tuple[Study, Spec, Round]:
     """The open round if it is merging and `ref` names a term of this revision: an earlier leader
     may still be first with the same bytes, and answers for its offer as long as it may."""
-    study, spec, r = need_open_round(ctx, ref.study)
+    study, spec, r = need_shard(ctx, ref)
     current = RoundRef.of(r)
     if (
         not r.lead.since_term <= ref.term <= r.lead.term
@@ -98,6 +119,7 @@ def need_led_round(ctx: Context, ref: RoundRef, kind: str) -> tuple[Study, Spec,
         or not is_taken(r.phase, kind)
     ):
         raise StaleRound(str(ref), str(current), r.base)
+    need_unsettled(r)
     return study, spec, r
 
 
@@ -149,7 +171,7 @@ def check_contribution(
 def check_contents(study: Study, spec: Spec, r: Round, member: MemberId, tx: Contribute) -> None:
     """Check what a contribution to this kind of round carries."""
     if KINDS[r.kind].carries == COUNTS:
-        is_empty = not (tx.root or tx.nbytes or tx.layout)
+        is_empty = not (tx.root or tx.nbytes or tx.layout or tx.parts)
         if is_empty and is_masked_stage(spec, get_stage(spec, r)):
             expected = "counts: in a masked study no metrics of one hospital leave it"
             raise BadValue("root", expected, tx.root)
@@ -163,6 +185,7 @@ def check_contents(study: Study, spec: Spec, r: Round, member: MemberId, tx: Con
         most = f"at most the study's max_bytes = {spec.max_bytes} bytes of parameters"
         raise BadValue("nbytes", most, tx.nbytes)
     check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+    check_parts(r, tx.nbytes, tx.layout, tx.root, tx.parts)
     if any((o.member, o.layout) == (member, tx.layout) for o in r.left_out):
         expected = "the arrays of most contributions (names, types, shapes)"
         raise BadValue("layout", expected, f"{tx.layout[:16]}…, which was left out")
@@ -194,6 +217,20 @@ def check_buffer(study: Study, spec: Spec, r: Round, digest: str, nbytes: int, l
     is_model = KINDS[r.kind].carries == PARAMETERS and not has_free_layout(r)
     if is_model and study.current and nbytes != study.current.nbytes:
         raise BadValue("nbytes", f"the model's {study.current.nbytes}", nbytes)
+
+
+def check_merged(study: Study, spec: Spec, r: Round, tx: Settle | Dispute) -> None:
+    """Check that what a leader has merged has the form of what the round, or its shard, merges."""
+    parts = get_parts(r)
+    if not parts:
+        check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+        return
+    part = parts[r.lead.shard]
+    if not codec.is_digest(tx.digest):
+        raise BadValue("digest", "a sha256 digest of 64 hex digits", tx.digest)
+    if (tx.layout, tx.nbytes) != (part.name, part.nbytes):
+        expected = f"shard {r.lead.shard}, {part.nbytes} bytes of the layout {part.name[:16]}…"
+        raise BadValue("layout", expected, f"{tx.layout[:16]}… of {tx.nbytes} bytes")
 
 
 def check_provenance(provenance: Provenance) -> None:
@@ -231,6 +268,18 @@ def format_micro(value: int) -> str:
     whole, rest = divmod(abs(value), MICRO)
     digits = f"{whole}.{rest:06}".rstrip("0").rstrip(".")
     return f"-{digits}" if value < 0 else digits
+
+
+def check_root(r: Round, tx: Settle) -> None:
+    """Check that the root of a settled shard is that of its digest, and that of a whole is not
+    given."""
+    parts = get_parts(r)
+    if not parts and tx.root:
+        raise BadValue("root", "none: the round has one shard", tx.root)
+    if parts and not codec.is_digest(tx.root):
+        raise BadValue("root", "the root of the shard's chunks, 64 hex digits", tx.root)
+    if parts and parts[r.lead.shard].compute_digest(tx.root) != tx.digest:
+        raise BadValue("root", f"that of {tx.digest[:16]}…", tx.root)
 
 
 def check_receipts(ctx: Context, r: Round, tx: Settle, leader: Member) -> None:

@@ -33,15 +33,16 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.refusals import AlreadyDone, BadValue, NotAllowed, StaleRound, UnknownThing
 from swarmhub.contract.round.checks import (
-    check_buffer,
+    check_merged,
     need_candidate,
     need_led_round,
-    need_open_round,
+    need_shard,
 )
 from swarmhub.contract.round.election import get_candidates, get_leader, has_led
 from swarmhub.contract.round.endings import put
 from swarmhub.contract.round.kinds import KINDS, is_led, is_taken
 from swarmhub.contract.round.phases import next_term
+from swarmhub.contract.round.shards import find_round, get_views, make_key
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId, PublicKey
@@ -64,24 +65,24 @@ def dispute(ctx: Context, tx: Dispute) -> None:
         raise AlreadyDone(f"the merge of member {leader} was found false")
     if r.lead.dispute is not None:
         raise AlreadyDone(f"the merge of member {r.lead.dispute.leader} is disputed")
-    check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+    check_merged(study, spec, r, tx)
     check_offer(ctx, tx, leader)
     check_proof(tx)
     doubted = OpenDispute(tx.digest, leader, tx.chunk, tx.claimed, member.id, ())
     put(ctx, r.with_lead(dispute=doubted))
-    deadlines.mark(ctx.state, f"dispute/{r.study}", spec.leader_timeout_ms)
+    deadlines.mark(ctx.state, make_key("dispute", r), spec.leader_timeout_ms)
     ctx.emit(
         events.DisputeOpened(
-            r.study, r.number, leader, tx.digest, tx.chunk, tx.claimed, by=member.id
+            r.study, r.number, leader, tx.digest, tx.chunk, tx.claimed, member.id, r.lead.shard
         )
     )
-    take_answer(ctx, r.study, member.id, tx.leaf)
+    take_answer(ctx, tx.ref, member.id, tx.leaf)
 
 
 def recompute(ctx: Context, tx: Recompute) -> None:
     """Store a candidate's own hash of the disputed chunk."""
     member = ctx.need_member()
-    _, _, r = need_open_round(ctx, tx.ref.study)
+    _, _, r = need_shard(ctx, tx.ref)
     if replace(tx.ref, term=r.lead.term) != RoundRef.of(r) or not is_taken(r.phase, tx.KIND):
         raise StaleRound(str(tx.ref), str(RoundRef.of(r)), r.base)
     need_candidate(r, member)
@@ -94,12 +95,12 @@ def recompute(ctx: Context, tx: Recompute) -> None:
         raise AlreadyDone(f"member {member.id} has recomputed chunk {tx.chunk}")
     if not codec.is_digest(tx.leaf):
         raise BadValue("leaf", "a sha256 hash of 64 hex digits", tx.leaf)
-    take_answer(ctx, r.study, member.id, tx.leaf)
+    take_answer(ctx, tx.ref, member.id, tx.leaf)
 
 
-def take_answer(ctx: Context, name: str, member: MemberId, leaf: Digest) -> None:
+def take_answer(ctx: Context, ref: RoundRef, member: MemberId, leaf: Digest) -> None:
     """Count an answer; decide when enough of the voters agree, or all have answered."""
-    r = ROUND.need(ctx.state, name)
+    r = ROUND.of_shard(ctx.state, ref.study, ref.shard)
     assert r.lead.dispute is not None
     claimed, answers = r.lead.dispute.claimed, (*r.lead.dispute.answers, Answer(member, leaf))
     r = r.with_lead(dispute=replace(r.lead.dispute, answers=answers))
@@ -121,14 +122,16 @@ def convict(ctx: Context, r: Round, leaf: Digest) -> None:
     ctx.emit(
         events.FalseMerge(
             r.study, r.number, r.revision, r.lead.term, found.leader, found.digest, found.chunk,
-            claimed=found.claimed, recomputed=leaf, by=by,
+            found.claimed, leaf, by, r.lead.shard,
         )
     )  # fmt: skip
-    deadlines.clear(ctx.state, f"dispute/{r.study}")
-    leads = get_leader(r) == found.leader
-    put(ctx, r.with_lead(dispute=None, false_leaders=(*r.lead.false_leaders, found.leader)))
-    if leads:
-        next_term(ctx, r.study)
+    deadlines.clear(ctx.state, make_key("dispute", r))
+    put(ctx, r.with_lead(dispute=None))
+    for view in get_views(ctx.state, r):  # it leads no shard any more
+        leads, known = get_leader(view) == found.leader, view.lead.false_leaders
+        put(ctx, view.with_lead(false_leaders=tuple(dict.fromkeys((*known, found.leader)))))
+        if leads:
+            next_term(ctx, r.study, view.lead.shard)
 
 
 def dismiss(ctx: Context, r: Round) -> None:
@@ -137,16 +140,19 @@ def dismiss(ctx: Context, r: Round) -> None:
     assert found is not None
     ctx.emit(
         events.DisputeDismissed(
-            r.study, r.number, found.leader, found.digest, found.chunk, by=found.by
+            r.study, r.number, found.leader, found.digest, found.chunk, found.by, r.lead.shard
         )
     )
-    deadlines.clear(ctx.state, f"dispute/{r.study}")
-    put(ctx, r.with_lead(dispute=None, unfounded=(*r.lead.unfounded, found.by)))
+    deadlines.clear(ctx.state, make_key("dispute", r))
+    put(ctx, r.with_lead(dispute=None))
+    for view in get_views(ctx.state, r):  # nor about another shard
+        known = view.lead.unfounded
+        put(ctx, view.with_lead(unfounded=tuple(dict.fromkeys((*known, found.by)))))
 
 
-def end_dispute(ctx: Context, name: str) -> None:
+def end_dispute(ctx: Context, key: str) -> None:
     """Dismiss a dispute if too few have recomputed the chunk in time."""
-    r = ROUND.get(ctx.state, name)
+    r = find_round(ctx.state, key)
     if r is not None and r.lead.dispute is not None:
         dismiss(ctx, r)
 
@@ -154,15 +160,17 @@ def end_dispute(ctx: Context, name: str) -> None:
 def check_offer(ctx: Context, tx: Dispute, leader: MemberId) -> None:
     """Check that the leader itself has offered this digest."""
     message = receipt_message(ctx.chain.chain_id, tx.ref, tx.digest, tx.nbytes, tx.layout)
-    accounts = get_accounts(ctx.state, tx.ref.study, leader)
+    accounts = get_accounts(ctx.state, tx.ref.study, leader, tx.ref.shard)
     if not any(ctx.env.verify(a, OFFER_DOMAIN, message, tx.offer) for a in accounts):
         raise BadValue("offer", f"the signature of the leader, member {leader}", tx.offer[:16])
 
 
-def get_accounts(state: Reader, name: str, member: MemberId) -> tuple[PublicKey, ...]:
-    """Return the keys with which a member may have signed an offer in the open revision of a
-    study."""
-    r = ROUND.get(state, name)
+def get_accounts(
+    state: Reader, name: str, member: MemberId, shard: int = 0
+) -> tuple[PublicKey, ...]:
+    """Return the keys with which a member may have signed an offer of a shard in the open revision
+    of a study."""
+    r = find_round(state, f"{name}/{shard}")
     former = r.lead.former_accounts if r is not None else ()
     now = MEMBER.need(state, member).account
     return (now, *(f.account for f in former if f.member == member))
@@ -171,18 +179,20 @@ def get_accounts(state: Reader, name: str, member: MemberId) -> tuple[PublicKey,
 def keep_account(ctx: Context, name: str, member: Member) -> None:
     """Keep the account key that a member rotates: if it has led this revision of a study's round,
     it may have signed an offer with that key."""
-    r = ROUND.get(ctx.state, name)
-    if (
-        r is None
-        or not is_led(r)
-        or not KINDS[r.kind].has_contributions
-        or not has_led(r, member.id)
-    ):
+    found = ROUND.get(ctx.state, name)
+    if found is None or not is_led(found) or not KINDS[found.kind].has_contributions:
         return
+    for r in get_views(ctx.state, found):
+        if has_led(r, member.id):
+            keep_account_of(ctx, r, member)
+
+
+def keep_account_of(ctx: Context, r: Round, member: Member) -> None:
+    """Keep the account key of a leader of the round's shard."""
     if sum(f.member == member.id for f in r.lead.former_accounts) >= MAX_FORMER:
         raise AlreadyDone(
             f"member {member.id} rotated its account key {MAX_FORMER} times while round {r.number} "
-            f"of '{name}' merges; rotate it again when that is settled"
+            f"of '{r.study}' merges; rotate it again when that is settled"
         )
     former = FormerAccount(member.id, member.account)
     put(ctx, r.with_lead(former_accounts=(*r.lead.former_accounts, former)))

@@ -13,6 +13,7 @@ from swarmhub.contract.records import (
     Round,
     Spec,
     Study,
+    put_lead,
 )
 from swarmhub.contract.round.election import get_candidates
 from swarmhub.contract.round.endings import put
@@ -30,6 +31,7 @@ from swarmhub.contract.round.masks import (
 )
 from swarmhub.contract.round.minimum import is_enough, leave_out, reckon_with_all
 from swarmhub.contract.round.phases import advance, ask_keys_again, mark_reinstatement, next_term
+from swarmhub.contract.round.shards import close_shards, get_views, make_key
 from swarmhub.types import MemberId
 
 
@@ -88,7 +90,8 @@ def drop_member(ctx: Context, name: str, member: MemberId, willing: bool = False
         collect_again(ctx, spec, study, r, member)
     else:
         put(ctx, r)
-        next_term(ctx, name)
+        for view in get_views(ctx.state, r):
+            next_term(ctx, name, view.lead.shard)
     mark_reinstatement(ctx, name)
 
 
@@ -109,8 +112,12 @@ def is_sum_of_enough(r: Round) -> bool:
 
 def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
     """Return the round in a new revision, without the member's contribution."""
-    if willing and note_flight(ctx, r, member):
-        r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
+    views = get_views(ctx.state, r)
+    fled = [view for view in views if willing and note_flight(ctx, view, member)]
+    for view in views:
+        deadlines.clear(ctx.state, make_key("dispute", view))
+        if view.lead.shard:
+            put_lead(ctx.state, r.study, begin_set(view, member, bool(fled)).lead)
     contributed = r.contribution_of(member) is not None
     r = replace(
         r,
@@ -118,11 +125,21 @@ def void_part(ctx: Context, r: Round, member: MemberId, willing: bool) -> Round:
         strikes=(*r.strikes, member) if willing else r.strikes,
         revision=r.revision + 1,
         reports=(),
-    ).with_lead(since_term=r.lead.term + 1, suspects=(), dispute=None, former_accounts=())
-    deadlines.clear(ctx.state, f"dispute/{r.study}")
+    )
     if contributed:
         ctx.emit(events.Voided(r.study, r.number, member, r.revision))
-    return r
+    return begin_set(r, member, bool(fled))
+
+
+def begin_set(r: Round, member: MemberId, flees: bool) -> Round:
+    """Return the round with the leadership of a shard for a new set, without a member; one that
+    flees a dispute leads no more."""
+    if flees:
+        r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))
+    since = r.lead.term + 1
+    return r.with_lead(
+        since_term=since, suspects=(), dispute=None, former_accounts=(), settled=None
+    )
 
 
 def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
@@ -132,7 +149,7 @@ def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
         return False
     ctx.emit(
         events.DisputeAbandoned(
-            r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed
+            r.study, r.number, member, fled.by, fled.digest, fled.chunk, fled.claimed, r.lead.shard
         )
     )
     return True
@@ -140,6 +157,7 @@ def note_flight(ctx: Context, r: Round, member: MemberId) -> bool:
 
 def collect_again(ctx: Context, spec: Spec, study: Study, r: Round, gone: MemberId) -> None:
     """Go back to the phase before the merge, since too few are left without a member."""
+    close_shards(ctx.state, r)
     deadlines.clear(ctx.state, f"term/{r.study}")
     if r.masks is not None:  # with new keys: an answer that was lost may be another one now
         ask_keys_again(ctx, r, without=[gone] if study.samples_of(gone) is None else [])

@@ -23,6 +23,7 @@ from swarmhub.contract.round.masks import (
     forget_dealings,
     forget_early_keys,
 )
+from swarmhub.contract.round.shards import close_shards
 from swarmhub.contract.stages import get_position
 
 
@@ -39,6 +40,8 @@ def suspend(ctx: Context, name: str, paused: Paused | None = None) -> None:
 def close_rounds(ctx: Context, name: str) -> None:
     """Delete the open round of a study."""
     r = ROUND.get(ctx.state, name)
+    if r is not None:
+        close_shards(ctx.state, r)
     if r is not None and SPEC.need(ctx.state, name).privacy.masked:
         forget_dealings(ctx.state, r)
         forget_early_keys(ctx, r)

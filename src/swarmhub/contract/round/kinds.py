@@ -21,6 +21,11 @@ shares its two secrets among them. MERGING settles the sum of what they contribu
 its set is final. In UNMASKING members show the shares that open this one sum, so that every node
 computes the model; in CONFIRMING a leader has it confirmed and settled.
 
+A large model is merged in shards (see `shards`), each with a leader. If members send changes, a
+leader has the model that follows from the merged change confirmed:
+
+    OPEN -> COLLECTING -> MERGING -> CONFIRMING -> SETTLED
+
 min_peers is the round's own (see `minimum`).
 """
 
@@ -144,6 +149,7 @@ KINDS: dict[str, Kind] = {
 MASKED_PHASES = (
     OPEN, KEYING, DEALING, COLLECTING, MERGING, UNMASKING, CONFIRMING, SETTLED,
 )  # fmt: skip
+CHANGED_PHASES = (OPEN, COLLECTING, MERGING, CONFIRMING, SETTLED)
 TIMERS = (
     *dict.fromkeys(p.timer for p in PHASES.values() if p.timer),
     "dispute",
@@ -153,7 +159,9 @@ TIMERS = (
 
 def get_phases(r: Round) -> tuple[str, ...]:
     """Return the phases of a round, in order."""
-    return MASKED_PHASES if r.is_masked else KINDS[r.kind].phases
+    if r.is_masked:
+        return MASKED_PHASES
+    return CHANGED_PHASES if r.wire and r.shards > 1 else KINDS[r.kind].phases
 
 
 def get_after(r: Round, phase: str) -> str:
@@ -197,7 +205,7 @@ def takes_members(r: Round) -> bool:
     dealt, others have no mask in common with it."""
     if r.is_masked:
         return r.phase in (OPEN, KEYING)
-    return not (r.phase == MERGING and KINDS[r.kind].has_contributions)
+    return not (r.phase in (MERGING, CONFIRMING) and KINDS[r.kind].has_contributions)
 
 
 def is_taken(phase: str, transaction: str) -> bool:

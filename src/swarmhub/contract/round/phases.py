@@ -48,6 +48,15 @@ from swarmhub.contract.round.masks import (
 )
 from swarmhub.contract.round.minimum import is_enough, reckon_with_all
 from swarmhub.contract.round.scores import take_scores
+from swarmhub.contract.round.shards import (
+    close_shards,
+    compute_most,
+    count_shards,
+    find_round,
+    get_views,
+    make_key,
+    open_shards,
+)
 from swarmhub.contract.round.wire import get_wire
 from swarmhub.contract.stages import compute_next, get_position, get_stages
 from swarmhub.contract.study.start_model import begins_with_model, take_start
@@ -96,7 +105,8 @@ def open_round(ctx: Context, name: str, at: Position, last: Iterable[MemberId]) 
               at.stage, at.turn, ctx.env.time_ms, revision=at.revision)  # fmt: skip
     r = replace(r, masks=make_masks(spec, stage, at.revision), wire=get_wire(spec, stage))
     r = r.with_lead(term=at.term, since_term=at.term)
-    put(ctx, reckon_with_all(spec, study, r))
+    r = reckon_with_all(spec, study, r)
+    put(ctx, replace(r, shards=compute_most(study, spec, stage, len(r.enrolled))))
     opened = events.RoundOpened(name, at.number, kind.name, stage.name, roster, at.turn)
     ctx.emit(opened)
     advance(ctx, name)
@@ -172,14 +182,21 @@ def end_keying(ctx: Context, name: str) -> None:
 
 def start_unmasking(ctx: Context, r: Round) -> None:
     """Make the set final, since its masked sum is settled: shares that open it may be shown."""
-    deadlines.clear(ctx.state, f"term/{r.study}")
-    r = replace(r, revision=r.revision + 1, reports=())
-    enter(ctx, r.with_lead(suspects=(), former_accounts=()), UNMASKING)
+    enter(ctx, end_merging(ctx, r), UNMASKING)
 
 
 def start_confirming(ctx: Context, r: Round) -> None:
     """Have a leader confirm the model that every node can compute now."""
-    enter(ctx, r, CONFIRMING)
+    enter(ctx, end_merging(ctx, r) if r.phase == MERGING else r, CONFIRMING)
+
+
+def end_merging(ctx: Context, r: Round) -> Round:
+    """Return the round in a new revision, in which what was merged is not the model yet: the set
+    is final."""
+    close_shards(ctx.state, r)
+    deadlines.clear(ctx.state, f"term/{r.study}")
+    r = replace(r, revision=r.revision + 1, reports=())
+    return r.with_lead(suspects=(), former_accounts=(), settled=None)
 
 
 def close(ctx: Context, spec: Spec, r: Round) -> None:
@@ -209,28 +226,36 @@ def enter(ctx: Context, r: Round, phase: str) -> Round:
         STUDY.put(ctx.state, r.study, record=study)
         open_next(ctx, r, r.contributors)
         return r
-    r = pass_over_false_leaders(r)
+    before, r = r, pass_over_false_leaders(r)
     put(ctx, r)
     if is_led(r):
-        mark_term(ctx, r)
-        at = (r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r)))
-        if phase == MERGING:
-            ctx.emit(events.MergeStarted(*at))
-        else:
-            ctx.emit(events.ConfirmStarted(*at))
+        open_shards(ctx.state, before)
+        for view in get_views(ctx.state, r):
+            begin_leading(ctx, pass_over_false_leaders(view))
     return r
 
 
-def next_term(ctx: Context, name: str) -> None:
-    """Pass the lead to the next in line; contributions stay."""
-    r = ROUND.need(ctx.state, name)
-    if not is_led(r):
+def begin_leading(ctx: Context, r: Round) -> None:
+    """Begin the first term of a shard."""
+    put(ctx, r)
+    mark_term(ctx, r)
+    at = (r.study, r.number, r.revision, r.lead.term, get_leader(r), tuple(get_candidates(r)))
+    if r.phase == MERGING:
+        ctx.emit(events.MergeStarted(*at, r.lead.shard))
+    else:
+        ctx.emit(events.ConfirmStarted(*at))
+
+
+def next_term(ctx: Context, name: str, shard: int = 0) -> None:
+    """Pass the lead of a shard to the next in line; contributions stay."""
+    r = ROUND.of_shard(ctx.state, name, shard)
+    if not is_led(r) or r.lead.settled is not None:
         return
     before = get_leader(r)
     r = pass_over_false_leaders(r.with_lead(term=r.lead.term + 1, suspects=()))
     put(ctx, r)
     mark_term(ctx, r)
-    ctx.emit(events.TookOver(name, r.number, r.lead.term, get_leader(r), before))
+    ctx.emit(events.TookOver(name, r.number, r.lead.term, get_leader(r), before, shard))
 
 
 def pass_over_false_leaders(r: Round) -> Round:
@@ -241,10 +266,11 @@ def pass_over_false_leaders(r: Round) -> Round:
     return r
 
 
-def end_term(ctx: Context, name: str) -> None:
+def end_term(ctx: Context, key: str) -> None:
     """End a leader's term when its time is over (if the round is still open and merging)."""
-    if ROUND.get(ctx.state, name) is not None:
-        next_term(ctx, name)
+    r = find_round(ctx.state, key)
+    if r is not None:
+        next_term(ctx, r.study, r.lead.shard)
 
 
 def mark_term(ctx: Context, r: Round) -> None:
@@ -252,11 +278,11 @@ def mark_term(ctx: Context, r: Round) -> None:
     each full cycle of leaders of this revision."""
     spec = SPEC.need(ctx.state, r.study)
     n = max(1, len(get_candidates(r)))
-    nbytes = sum(c.nbytes for c in r.contributions)
+    nbytes = sum(c.nbytes for c in r.contributions) // count_shards(r)
     time_ms = spec.leader_timeout_ms + 2 * nbytes * 1000 // spec.transfer_bytes_per_s
     cycles = (r.lead.term - r.lead.since_term) // n
     time_ms = min(time_ms << min(cycles, MAX_DOUBLINGS), MAX_TERM_MS)
-    deadlines.mark(ctx.state, f"term/{r.study}", time_ms)
+    deadlines.mark(ctx.state, make_key("term", r), time_ms)
 
 
 def end_grace(ctx: Context, name: str) -> None:
@@ -274,6 +300,7 @@ def ask_keys_again(ctx: Context, r: Round, without: Collection[MemberId] = ()) -
         raise ValueError(f"round {r.number} of '{r.study}' has a final set")
     forget_dealings(ctx.state, r)
     spec, study = SPEC.need(ctx.state, r.study), STUDY.need(ctx.state, r.study)
+    close_shards(ctx.state, r)
     clear_deadlines(ctx, r.study)
     r = reckon_with_all(spec, study, r)
     coming = {*r.roster, *r.need_masks().keyed, *study.ready} & set(r.enrolled)
@@ -286,7 +313,8 @@ def ask_keys_again(ctx: Context, r: Round, without: Collection[MemberId] = ()) -
         masks=make_masks(spec, get_stages(spec)[r.stage], revision),
     )  # fmt: skip
     term = r.lead.term + 1
-    put(ctx, r.with_lead(term=term, since_term=term, suspects=(), dispute=None, former_accounts=()))
+    put(ctx, r.with_lead(term=term, since_term=term, suspects=(), dispute=None, former_accounts=(),
+                         settled=None))  # fmt: skip
     ctx.emit(events.KeysAskedAgain(r.study, r.number, revision, roster))
     mark_reinstatement(ctx, r.study)
     advance(ctx, r.study)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmhub import codec
-from swarmhub.contract import events
+from swarmhub.contract import deadlines, events
 from swarmhub.contract.consortium.thresholds import compute_unavailable, compute_witnesses
 from swarmhub.contract.context import Context
 from swarmhub.contract.records import (
@@ -13,12 +13,14 @@ from swarmhub.contract.records import (
     ROUND,
     SPEC,
     STUDY,
+    Change,
     Contribution,
     MaskedSum,
     Model,
     Report,
     Result,
     Round,
+    SettledShard,
     Share,
     Spec,
     Study,
@@ -33,9 +35,10 @@ from swarmhub.contract.refusals import (
 from swarmhub.contract.round.budget import need_budget, spend, spend_all
 from swarmhub.contract.round.checks import (
     add_report,
-    check_buffer,
     check_contribution,
+    check_merged,
     check_receipts,
+    check_root,
     need_candidate,
     need_current_round,
     need_few_strikes,
@@ -52,6 +55,7 @@ from swarmhub.contract.round.kinds import (
     KINDS,
     MERGING,
     TRAIN,
+    is_set_final,
     takes_members,
 )
 from swarmhub.contract.round.masking import take_keys
@@ -62,9 +66,17 @@ from swarmhub.contract.round.phases import (
     mark_term,
     next_term,
     open_next,
+    start_confirming,
     start_unmasking,
 )
 from swarmhub.contract.round.scores import take_scores
+from swarmhub.contract.round.shards import (
+    close_shards,
+    count_shards,
+    get_settled,
+    join_settled,
+    make_key,
+)
 from swarmhub.contract.round.wire import check_model, make_change
 from swarmhub.contract.stages import get_stage
 from swarmhub.contract.transactions import (
@@ -139,7 +151,9 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         need_budget(ctx.state, spec, member.id)  # it is spent when the sum is opened
     else:
         spend(ctx, r, member.id, tx.digest)
-    entry = Contribution(member.id, tx.digest, tx.nbytes, tx.layout, tx.weight, tx.evaluations)
+    entry = Contribution(
+        member.id, tx.digest, tx.nbytes, tx.layout, tx.weight, tx.evaluations, tx.parts
+    )
     contributions = tuple(sorted((*r.contributions, entry), key=lambda c: c.member))
     roster = tuple(sorted({*r.roster, member.id}))
     put(ctx, replace(joined, contributions=contributions, roster=roster))
@@ -165,9 +179,9 @@ def suspect(ctx: Context, tx: Suspect) -> None:
         raise AlreadyDone(f"member {member.id} suspects the leader of term {r.lead.term}")
     r = r.with_lead(suspects=(*r.lead.suspects, member.id))
     put(ctx, r)
-    ctx.emit(events.Suspected(r.study, r.number, r.lead.term, member.id))
+    ctx.emit(events.Suspected(r.study, r.number, r.lead.term, member.id, r.lead.shard))
     if len(r.lead.suspects) >= compute_witnesses(len(r.enrolled), len(get_candidates(r))):
-        next_term(ctx, r.study)
+        next_term(ctx, r.study, r.lead.shard)
 
 
 def unavailable(ctx: Context, tx: Unavailable) -> None:
@@ -178,12 +192,12 @@ def unavailable(ctx: Context, tx: Unavailable) -> None:
     if member.id != get_leader(r):
         raise NotAllowed("the leader of the term", "report a contribution as unavailable")
     add_report(ctx, r, Report("unavailable", member.id, tx.member))
-    r = ROUND.need(ctx.state, r.study)
+    r = ROUND.of_shard(ctx.state, r.study, r.lead.shard)
     reporters = {p.reporter for p in r.reports if (p.kind, p.member) == ("unavailable", tx.member)}
     if len(reporters) >= compute_unavailable(len(r.enrolled), len(r.contributions)):
         exclude(ctx, r.study, tx.member, "unavailable")
     else:
-        next_term(ctx, r.study)
+        next_term(ctx, r.study, r.lead.shard)
 
 
 def invalid(ctx: Context, tx: Invalid) -> None:
@@ -208,17 +222,48 @@ def settle(ctx: Context, tx: Settle) -> None:
         raise NotAllowed("a leader whose merge was not found false in this round", "settle it")
     if r.lead.dispute is not None:  # of another merge, too: that one may be true
         raise Disputed(r.lead.dispute.digest, r.lead.dispute.by)
-    check_buffer(study, spec, r, tx.digest, tx.nbytes, tx.layout)
+    check_merged(study, spec, r, tx)
     is_masked_sum = r.is_masked and r.phase == MERGING
     if tx.met and (get_stage(spec, r).until is None or is_masked_sum):
         raise BadValue("met", "false: there is no test of this", tx.met)
     check_model(r, tx)
+    check_root(r, tx)
     check_receipts(ctx, r, tx, member)
-    if is_masked_sum:
-        settle_sum(ctx, r, tx, member.id)
+    if count_shards(r) > 1:
+        settle_shard(ctx, study, spec, r, tx)
+    elif is_masked_sum:
+        settle_sum(ctx, r, make_sum(r, tx, member.id))
+    else:
+        settle_model(ctx, study, spec, r, make_model(study, spec, r, tx, member.id))
+
+
+def settle_shard(ctx: Context, study: Study, spec: Spec, r: Round, tx: Settle) -> None:
+    """Settle one shard; with the last one, what the round has merged."""
+    leader, receipts = ctx.need_member().id, tuple(p.member for p in tx.receipts)
+    done = SettledShard(tx.root, leader, tx.ref.term, receipts)
+    put(ctx, r.with_lead(settled=done, suspects=()))
+    deadlines.clear(ctx.state, make_key("term", r))
+    ctx.emit(events.ShardSettled(r.study, r.number, r.lead.shard, tx.digest, leader, tx.ref.term))
+    shards = get_settled(ctx.state, r)
+    if shards is None:
         return
-    candidates = get_candidates(r)
-    model = make_model(study, spec, r, tx, member.id)
+    r = ROUND.need(ctx.state, r.study)
+    form, digest = r.contributions[0], join_settled(r, shards)
+    whole = replace(tx, digest=digest, nbytes=form.nbytes, layout=form.layout)
+    if r.masks is not None:
+        settle_sum(ctx, r, replace(make_sum(r, whole, leader), shards=shards))
+    elif r.wire:
+        change = Change(r.wire, digest, form.nbytes, form.layout, shards)
+        start_confirming(ctx, replace(r, change=change))
+    else:
+        model = replace(make_model(study, spec, r, whole, leader), shards=shards)
+        close_shards(ctx.state, r)
+        settle_model(ctx, study, spec, r, model)
+
+
+def settle_model(ctx: Context, study: Study, spec: Spec, r: Round, model: Model) -> None:
+    """Settle what a round was held for, and open the next one."""
+    candidates, is_final = get_candidates(r), is_set_final(r)
     study = note_settled(ctx, take_scores(ctx, study, spec, r), r)
     lineage = codec.digest(b"swarmhub/lineage/1", study.lineage.encode(), codec.pack(model))
     study = replace(study, lineage=lineage)
@@ -230,18 +275,23 @@ def settle(ctx: Context, tx: Settle) -> None:
         study = replace(study, current=model, best=None, best_score=None, scorers=())
     STUDY.put(ctx.state, r.study, record=study)
     ctx.emit(events.Settled(model, lineage))
-    open_next(ctx, r, candidates, is_over(r, tx))
-    if r.masks:
+    open_next(ctx, r, candidates, is_over(r, model))
+    if is_final:
         suspend_without_required(ctx, r.study)
 
 
-def settle_sum(ctx: Context, r: Round, tx: Settle, leader: MemberId) -> None:
+def settle_sum(ctx: Context, r: Round, total: MaskedSum) -> None:
     """Settle the sum of masked contributions: the set is final, and shares may open it."""
-    receipts = tuple(p.member for p in tx.receipts)
-    ctx.emit(events.SumSettled(r.study, r.number, tx.digest, leader, r.contributors, receipts))
+    found = (total.digest, total.leader, r.contributors, total.receipts)
+    ctx.emit(events.SumSettled(r.study, r.number, *found))
     spend_all(ctx, r, r.contributors)
-    total = MaskedSum(tx.digest, tx.nbytes, tx.layout, leader, receipts)
     start_unmasking(ctx, r.with_masks(total=total))
+
+
+def make_sum(r: Round, tx: Settle, leader: MemberId) -> MaskedSum:
+    """Return the record of a settled sum."""
+    receipts = tuple(p.member for p in tx.receipts)
+    return MaskedSum(tx.digest, tx.nbytes, tx.layout, leader, receipts)
 
 
 def suspend_without_required(ctx: Context, name: str) -> None:
@@ -285,7 +335,7 @@ def make_result(spec: Spec, r: Round, model: Model) -> Result:
                   is_last, model.met)  # fmt: skip
 
 
-def is_over(r: Round, settled: Settle | Model) -> bool:
+def is_over(r: Round, settled: Model) -> bool:
     """Return whether a stage is over with what this round settles: its test holds; or a masked sum
     is what the round started from. Another round would add the same arrays again, and a sum of
     them over another set would tell the part of one member."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from swarmhub import codec
 from swarmhub.contract.records import Change, Round, Spec, Stage, Study
 from swarmhub.contract.refusals import BadValue
-from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.kinds import CONFIRMING, TRAIN
+from swarmhub.contract.round.shards import count_shards
 from swarmhub.contract.transactions import Settle
 
 PLAIN = "float32"
@@ -38,7 +39,7 @@ def check_form(study: Study, r: Round, nbytes: int, layout: str) -> None:
     """Refuse a change of another form than the study's changes had so far, or one that is too long
     for any form."""
     current = study.current
-    if not r.wire or current is None:
+    if not r.wire or current is None or r.phase == CONFIRMING:
         return
     before = current.change
     if before is not None and before.wire == r.wire and (before.layout, before.nbytes) != (
@@ -52,14 +53,16 @@ def check_form(study: Study, r: Round, nbytes: int, layout: str) -> None:
 
 
 def check_model(r: Round, tx: Settle) -> None:
-    """Check that a settled change, and nothing else, comes with its model."""
-    if not r.wire and tx.model:
-        raise BadValue("model", "none: what is settled is the model", tx.model)
-    if r.wire and not codec.is_digest(tx.model):
+    """Check that a settled change, and nothing else, comes with its model: that of a change in
+    shards is confirmed later."""
+    is_change = r.wire != "" and r.phase != CONFIRMING and count_shards(r) == 1
+    if not is_change and tx.model:
+        raise BadValue("model", "none: what is settled is no whole change", tx.model)
+    if is_change and not codec.is_digest(tx.model):
         expected = "the sha256 digest of the model that follows from the change"
         raise BadValue("model", expected, tx.model)
 
 
 def make_change(r: Round, tx: Settle) -> Change | None:
     """Return the record of a settled change; None if a model was settled."""
-    return Change(r.wire, tx.digest, tx.nbytes, tx.layout) if r.wire else None
+    return r.change or (Change(r.wire, tx.digest, tx.nbytes, tx.layout) if r.wire else None)

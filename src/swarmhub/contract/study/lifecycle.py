@@ -38,6 +38,7 @@ from swarmhub.contract.refusals import AlreadyDone, BadValue, Expired, NotAllowe
 from swarmhub.contract.round import drops, endings, phases
 from swarmhub.contract.round.checks import MAX_SAMPLES
 from swarmhub.contract.round.kinds import is_set_final
+from swarmhub.contract.round.shards import check_shards
 from swarmhub.contract.round.wire import check_wire
 from swarmhub.contract.stages import check_members, check_stages, get_stages
 from swarmhub.contract.study.approvals import (
@@ -118,6 +119,7 @@ def check_spec(ctx: Context, spec: Spec, resumes: Position | None = None) -> Non
     check_stages(ctx, spec, resumes.stage if resumes else 0)
     check_privacy(ctx, spec)
     check_wire(spec)
+    check_shards(spec)
     check_members(ctx, "required", spec.required)
     if not is_metric_name(spec.metric.name):
         raise BadValue("metric.name", METRIC_NAME, spec.metric.name)

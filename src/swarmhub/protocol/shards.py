@@ -1,0 +1,125 @@
+"""Rounds in shards: each is led, followed and audited as a round of its own, with that part of each
+contribution; here is what a node makes of the parts. It holds the whole that was settled once it
+has all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from swarmhub.contract.records import Contribution, Model, Round, SettledShard
+from swarmhub.contract.round.election import get_line
+from swarmhub.contract.round.shards import (
+    Part,
+    compute_size,
+    cut,
+    cut_contribution,
+    cut_round,
+    get_parts,
+    get_views,
+)
+from swarmhub.merkle import roots_of
+from swarmhub.params import Fingerprint
+from swarmhub.protocol.effects import Effect, Join
+from swarmhub.protocol.local_state import LocalState
+from swarmhub.protocol.view import Described, View, pull, pull_contribution
+from swarmhub.types import Digest, MemberId
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part as a blob of its own."""
+
+    digest: Digest
+    nbytes: int
+    layout: Digest
+
+
+def get_shard_views(view: View) -> list[View]:
+    """Return the round as the leader of each shard sees it; a round that is merged as a whole is
+    its only one."""
+    parts = get_parts(view.r)
+    if not parts:
+        return [view]
+    views = get_views(view.state, view.r)
+    return [replace(view, r=cut_round(r), part=p) for r, p in zip(views, parts, strict=True)]
+
+
+def compute_roots(r: Round, made: Fingerprint) -> tuple[Digest, ...]:
+    """Return the roots of the shards of an answer to a round; () if it has one shard."""
+    size = compute_size(made.nbytes, r.shards)
+    roots = roots_of(made.leaves, size)
+    return tuple(root.hex() for root in roots) if r.shards > 1 and len(roots) > 1 else ()
+
+
+def get_pieces(whole: Described, roots: Sequence[Digest]) -> list[Piece]:
+    """Return the parts of a blob with so many roots."""
+    parts = cut(whole.layout, whole.nbytes, len(roots)) if roots else ()
+    return [
+        Piece(p.compute_digest(root), p.nbytes, p.name)
+        for p, root in zip(parts, roots, strict=True)
+    ]
+
+
+def get_settled_pieces(whole: Described, shards: Sequence[SettledShard]) -> list[Piece]:
+    """Return the parts of a blob that was settled in shards."""
+    return get_pieces(whole, [shard.root for shard in shards])
+
+
+def get_pieces_of_model(model: Model) -> list[Piece]:
+    """Return the parts of a settled model, or of the change from which it follows."""
+    if model.change is not None:
+        return get_settled_pieces(model.change, model.change.shards)
+    return get_settled_pieces(model, model.shards)
+
+
+def fetch_first_shards(view: View) -> Iterator[Effect]:
+    """Pull contributions as they arrive: those parts for which this node is the first in line of
+    the roster."""
+    for c in view.r.contributions:
+        for shard, part in enumerate(get_parts_of(c)):
+            line = get_line(view.r, view.r.roster, shard)
+            if line and line[0] == view.me:
+                piece = cut_contribution(c, part, shard)
+                if piece.digest not in view.local.held:
+                    yield from pull_contribution(view, piece)
+
+
+def get_parts_of(c: Contribution) -> tuple[Part, ...]:
+    """Return the parts of a contribution; () for one that is merged as a whole."""
+    return cut(c.layout, c.nbytes, len(c.parts)) if c.parts else ()
+
+
+def hold_settled(view: View, settled: SettledShard) -> Iterator[Effect]:
+    """Fetch the merge of a settled shard, if it is not here yet."""
+    if view.part is None:
+        return
+    digest = view.part.compute_digest(settled.root)
+    if digest not in view.local.held:
+        piece = Piece(digest, view.part.nbytes, view.part.name)
+        holders = tuple(dict.fromkeys([settled.leader, *settled.receipts, *view.r.contributors]))
+        yield from pull(view.local, view.now_ms, piece, holders, durable=False)
+
+
+def hold_whole(
+    local: LocalState,
+    now_ms: int,
+    whole: Described,
+    shards: Sequence[SettledShard],
+    holders: tuple[MemberId, ...],
+) -> Iterator[Effect]:
+    """Have a blob that was settled in shards: join its parts, and fetch those that lack. A node
+    that has none of them, or cannot get one, fetches the whole."""
+    if whole.digest in local.held:
+        return
+    pieces = get_settled_pieces(whole, shards)
+    missing = [(p, s) for p, s in zip(pieces, shards, strict=True) if p.digest not in local.held]
+    is_in_vain = any(p.digest in local.failed for p, _ in missing)
+    if len(missing) == len(pieces) or is_in_vain:
+        yield from pull(local, now_ms, whole, holders)
+        return
+    for piece, shard in missing:
+        line = tuple(dict.fromkeys([shard.leader, *shard.receipts, *holders]))
+        yield from pull(local, now_ms, piece, line, durable=False)
+    if not missing:
+        yield Join(whole.digest, whole.nbytes, whole.layout, tuple(p.digest for p in pieces))
