@@ -24,6 +24,7 @@ from swarmhub.failpoints import failpoint
 
 SHARED, SHARED_FOLDER = 0o660, 0o770
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # to open a file: nothing is wrong with it
+NO_COPY = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of this file system
 PASSING_ERRNOS = {
     errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOLCK, errno.ENOSPC,
     errno.EDQUOT, errno.EIO,
@@ -156,6 +157,28 @@ def sync(path: Path) -> None:
 def without_mark(data: bytes) -> bytes:
     """Return the bytes of a text file without the byte order mark that some editors put first."""
     return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def copy_range(source: tuple[Path, int], nbytes: int, out: IO[bytes]) -> None:
+    """Append so many bytes of a file, from a position on, to an unbuffered file: in the kernel if
+    it can. Raises BlobError if there are fewer."""
+    path, at = source
+    fd, end = os.open(path, os.O_RDONLY), at + nbytes
+    try:
+        while at < end:
+            size = min(end - at, 1 << 30)
+            try:
+                moved = os.copy_file_range(fd, out.fileno(), size, at)
+            except (AttributeError, OSError) as error:
+                if isinstance(error, OSError) and error.errno not in NO_COPY:
+                    raise
+                moved = len(data := read_at(fd, min(size, 1 << 20), at))
+                write_all(out, data)
+            if moved == 0:
+                raise BlobError(f"A stored buffer ends at {at}, before its length.")
+            at += moved
+    finally:
+        os.close(fd)
 
 
 def write_all(file: IO[bytes], data: bytes | bytearray | memoryview) -> None:

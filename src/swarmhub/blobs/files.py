@@ -18,8 +18,9 @@ class FileSource:
     With `hasher`, chunks that are read in order are hashed on the way.
     """
 
-    def __init__(self, path: Path, hasher: ChunkHasher | None = None) -> None:
+    def __init__(self, path: Path, hasher: ChunkHasher | None = None, start: int = 0) -> None:
         self._fd = os.open(path, os.O_RDONLY)
+        self._start = start  # of the buffer in the file
         self._chunk = bytearray()  # as large as the largest read
         self._hasher = hasher
 
@@ -29,7 +30,7 @@ class FileSource:
         if len(self._chunk) < length:
             self._chunk = bytearray(length)
         view = memoryview(self._chunk)[:length]
-        got = fill_at(self._fd, view, offset)
+        got = fill_at(self._fd, view, self._start + offset)
         if got != length:
             raise BlobError(f"A stored buffer ends at {offset + got}, before its length.")
         if self._hasher is not None:

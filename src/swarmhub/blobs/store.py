@@ -30,7 +30,7 @@ from swarmhub.blobs.spares import Spares
 from swarmhub.errors import BlobError, Malformed
 from swarmhub.failpoints import failpoint
 from swarmhub.files import NO_ROOM, sync
-from swarmhub.params import Fingerprint, Layout
+from swarmhub.params import CHUNK_BYTES, Fingerprint, Layout, chunk_count
 from swarmhub.types import Digest
 
 SYNC_FIRST_BYTES = 8 << 20  # up to this size syncing costs milliseconds, above it seconds
@@ -46,6 +46,7 @@ class BlobStore:
         self._condemned: set[Digest] = set()
         self._idle: set[Path] = set()  # pulls without a waiter at the last sweep
         self._unsound: set[Digest] = set()  # the disk has failed to write them
+        self._views: dict[Digest, tuple[Digest, int]] = {}  # parts of other blobs: whole and start
         self._syncing = threading.Semaphore(1)
         self._waiting: deque[tuple[float, Digest]] = deque()  # (time, blob) to be synced
         self._queueing = threading.Lock()
@@ -110,7 +111,8 @@ class BlobStore:
     @property
     def nbytes(self) -> int:
         """Bytes of all held blobs."""
-        return sum(found.nbytes for found in list(self._index.values()))
+        found = list(self._index.items())
+        return sum(blob.nbytes for digest, blob in found if digest not in self._views)
 
     def path(self, digest: Digest) -> Path:
         """Return the path of a digest's buffer."""
@@ -124,10 +126,28 @@ class BlobStore:
             raise BlobError(f"The blob {digest[:16]}… is not held here.")
         return found
 
+    def locate(self, digest: Digest) -> tuple[Path, int]:
+        """Return the file of a held blob, and where the blob begins in it: a part of another blob
+        has no file of its own."""
+        self.fingerprint(digest)
+        whole, start = self._views.get(digest, (digest, 0))
+        return self.path(whole), start
+
     def source(self, digest: Digest) -> FileSource:
         """Open a held blob for random access."""
-        self.fingerprint(digest)
-        return FileSource(self.path(digest))
+        path, start = self.locate(digest)
+        return FileSource(path, start=start)
+
+    def view(self, digest: Digest, layout: Digest, start: int, nbytes: int) -> Digest:
+        """Make a range of chunks of a held blob a blob of its own, with that layout, for as long as
+        the whole is held; returns its digest."""
+        first = start // CHUNK_BYTES
+        leaves = self.fingerprint(digest).leaves[first : first + chunk_count(nbytes)]
+        found = Fingerprint(layout, nbytes, leaves)
+        if found.digest not in self._index:
+            self._views[found.digest] = (digest, start)
+            self._index[found.digest] = found
+        return found.digest
 
     def read(self, digest: Digest) -> bytes:
         """Return a held document."""
@@ -214,6 +234,7 @@ class BlobStore:
     def sync(self, digest: Digest) -> None:
         """Return when a held blob would survive a power cut: its bytes, its chunk hashes and their
         names. Raises BlobError if it is not held, or the disk fails."""
+        digest = self._views.get(digest, (digest, 0))[0]
         found = self.fingerprint(digest)
         with self._syncing:
             try:
@@ -330,11 +351,17 @@ class BlobStore:
     def _spare(self, digest: Digest) -> None:
         """Keep the file of a large blob for overwriting."""
         found = self._index.get(digest)
-        if found is not None and found.nbytes > SYNC_FIRST_BYTES:
+        is_file = digest not in self._views
+        if is_file and found is not None and found.nbytes > SYNC_FIRST_BYTES:
             self._spares.add(self.path(digest), found.nbytes)
 
     def _delete(self, digest: Digest) -> None:
+        for view in [v for v, (whole, _) in self._views.items() if whole == digest]:
+            self._index.pop(view, None)
+            del self._views[view]
         self._index.pop(digest, None)
+        if self._views.pop(digest, None) is not None:
+            return
         self._unsound.discard(digest)
         self.path(digest).unlink(missing_ok=True)
         failpoint("blob.unnamed")

@@ -14,13 +14,21 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.contract.round.kinds import has_free_layout
-from swarmhub.contract.transactions import NOTHING, Computed, Dispute, Poke, Recompute
+from swarmhub.contract.transactions import (
+    NOTHING,
+    Computed,
+    Contribute,
+    Dispute,
+    Poke,
+    Recompute,
+)
 from swarmhub.errors import BadContribution, PeerError
 from swarmhub.failpoints import failpoint
 from swarmhub.node import work
 from swarmhub.node.audit_io import NodeAuditIO
 from swarmhub.node.changes import compute_model
 from swarmhub.node.masks import MaskRunner
+from swarmhub.node.parts import show_parts
 from swarmhub.node.position import Position
 from swarmhub.node.services import Services
 from swarmhub.params import Fingerprint
@@ -37,11 +45,13 @@ from swarmhub.protocol import (
     Discrepancy,
     Effect,
     ExcerptUnavailable,
+    Join,
     LocalState,
     MaskOwn,
     Merge,
     MergeDone,
     Observation,
+    Offer,
     Offered,
     PeerFound,
     PeerLost,
@@ -67,6 +77,7 @@ from swarmhub.protocol import (
     recompute,
 )
 from swarmhub.protocol.answers import find_fault
+from swarmhub.transport.gate import OfferAsked
 from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
 
 NEEDS_LAYOUT = (Check, Merge, Audit, RecomputeChunk, ApplyChange, MaskOwn, Unmask)
@@ -134,6 +145,10 @@ class EffectRunner:
                 return self._recompute_chunk(effect)
             case ApplyChange():
                 return self._apply_change(effect)
+            case Join():
+                return self._join(effect)
+            case Offer():
+                return self._offer(effect)
             case Watch():
                 return self._watch(effect)
             case SendReceipt():
@@ -147,6 +162,8 @@ class EffectRunner:
     async def _submit(self, effect: Submit) -> None:
         if isinstance(effect.body, Poke):
             self._local.learn(Poked(), self._services.now_ms())
+        if isinstance(effect.body, Contribute):
+            self._local.held |= show_parts(self._services.blobs, effect.body)
         revision = self._position.revision
         failpoint(f"submit.{effect.body.KIND}")
         result = await self._services.submit(effect.body)
@@ -229,11 +246,28 @@ class EffectRunner:
             return
         failpoint("merge.stored")
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
-        message = self._message(effect.number, effect.revision, made)
+        self._learn_merged(effect, made, met)
+
+    def _learn_merged(self, effect: Merge | Offer, made: Fingerprint, met: bool = False) -> None:
+        """Sign a merge, as what this node offers."""
+        part = effect.part if isinstance(effect, Merge) else None
+        shard = part.shard if part is not None else 0
+        message = self._message(effect.number, effect.revision, made, shard=shard)
         self._learn(
-            MergeDone(effect.number, effect.revision, made.digest, made.nbytes, made.layout,
-                   self._services.account.sign(OFFER_DOMAIN, message), met)
+            MergeDone(
+                effect.number, effect.revision, made.digest, made.nbytes, made.layout,
+                self._services.account.sign(OFFER_DOMAIN, message), met, shard,
+                made.root if part is not None else "",
+            )
         )  # fmt: skip
+
+    async def _join(self, effect: Join) -> None:
+        await asyncio.to_thread(work.join, self._services.blobs, effect)
+        failpoint("shards.joined")
+        self._learn(BlobStored(effect.digest))
+
+    async def _offer(self, effect: Offer) -> None:
+        self._learn_merged(effect, self._services.blobs.fingerprint(effect.digest))
 
     async def _sync(self, effect: Sync) -> None:
         try:
@@ -250,10 +284,11 @@ class EffectRunner:
         revision: int,
         model: Fingerprint | MergeDone,
         computed: Computed = NOTHING,
+        shard: int = 0,
     ) -> bytes:
         """Return the message that an offer and a receipt sign."""
         state, study = self._services.state, self._local.study
-        return offer_message(state, study, number, revision, model, computed)
+        return offer_message(state, study, number, revision, model, computed, shard)
 
     async def _apply_change(self, effect: ApplyChange) -> None:
         made = await compute_model(self._services, self._position, effect)
@@ -290,15 +325,17 @@ class EffectRunner:
 
     async def _watch(self, effect: Watch) -> None:
         try:
-            found = await self._services.client.watch(
-                effect.leader, effect.study, effect.number, effect.revision, effect.known
+            asked = OfferAsked(
+                effect.study, effect.number, effect.revision, effect.known, effect.shard
             )
+            found = await self._services.client.watch(effect.leader, asked)
         except PeerError as error:
             work.need_descriptor()
             log.info("watching member %d: %s", effect.leader, error)
             self._learn(PeerLost(effect.leader))
             return
-        if found is None or (found.number, found.revision) != (effect.number, effect.revision):
+        expected = (effect.number, effect.revision, effect.shard)
+        if found is None or (found.number, found.revision, found.shard) != expected:
             await asyncio.sleep(IDLE_WATCH_S)
             self._learn(PeerFound(effect.leader))
             return
@@ -313,7 +350,7 @@ class EffectRunner:
                 return
             self._learn(
                 Offered(effect.leader, found.number, found.revision, found.digest, found.nbytes,
-                        found.layout, found.signature)
+                        found.layout, found.signature, found.shard)
             )  # fmt: skip
         else:
             await asyncio.sleep(IDLE_WATCH_S)
@@ -322,11 +359,10 @@ class EffectRunner:
         failpoint("receipt.begun")
         held = self._services.blobs.fingerprint(effect.digest)
         computed = Computed(effect.met, effect.model)
-        message = self._message(effect.number, effect.revision, held, computed)
+        at = (effect.number, effect.revision)
+        message = self._message(*at, held, computed, effect.shard)
         signature = self._services.account.sign(RECEIPT_DOMAIN, message)
-        receipt = ReceiptCame(
-            effect.number, effect.revision, effect.digest, self._local.me, signature
-        )
+        receipt = ReceiptCame(*at, effect.digest, self._local.me, signature, effect.shard)
         signed = self._local.signed.and_(effect.number, effect.digest)
         if effect.model:
             signed = signed.and_(effect.number, effect.model)
@@ -344,4 +380,4 @@ class EffectRunner:
         if not taken:
             await asyncio.sleep(self._local.timeouts.retry_ms / 1000)
             return
-        self._learn(ReceiptSent(effect.leader, effect.number, effect.revision))
+        self._learn(ReceiptSent(effect.leader, *at, effect.shard))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from swarmhub.contract.records import Provenance
 from swarmhub.errors import SpentError
 from swarmhub.failpoints import failpoint
 from swarmhub.home.budget import need_room
@@ -32,6 +33,7 @@ from swarmhub.protocol.effects import (
     Unmask,
 )
 from swarmhub.protocol.observations import MasksSpent
+from swarmhub.protocol.shards import compute_roots
 from swarmhub.types import OFFER_DOMAIN
 
 MANY_CLIPPED = 0.5  # of the values: then the clip decides what is learnt
@@ -120,8 +122,8 @@ class MaskRunner:
         prepared = self._local.prepared
         masked = OwnMasked(
             keying.number, keying.keying, effect.digest, made.digest, made.root, made.nbytes,
-            made.layout, effect.weight,
-            **({"provenance": prepared.provenance} if prepared is not None else {}),
+            made.layout, effect.weight, prepared.provenance if prepared else Provenance(),
+            compute_roots(made),
         )  # fmt: skip
         self._vault.save_masked(masked)
         return masked

@@ -13,7 +13,12 @@ from swarmhub.contract.round.kinds import KINDS, PARAMETERS
 from swarmhub.contract.state import Reader
 from swarmhub.node.sent import MASKED, MASKED_SUMS, Sent, SentBook, sent_of
 from swarmhub.protocol import LocalState
-from swarmhub.protocol.retention import get_model_digests
+from swarmhub.protocol.retention import (
+    get_contributed_parts,
+    get_digests,
+    get_model_digests,
+    get_settled_parts,
+)
 from swarmhub.types import Digest, MemberId
 
 EVERY_S = 0.2
@@ -102,11 +107,14 @@ def kind_of(state: Reader, local: LocalState, digest: Digest) -> str | None:
         own.add(local.prepared.digest)
     if local.masked is not None and digest == local.masked.digest:
         return MASKED if r is None or KINDS[r.kind].makes_model else MASKED_SUMS
-    if digest in own:
+    mine = [c for c in r.contributions if c.member == local.me] if r else []
+    if digest in own or any(digest in get_digests(c, c.parts) for c in mine):
         return KINDS[r.kind].carries if r else PARAMETERS
     merged = {m.digest for m in local.merged.values()}
     if digest in merged or (study is not None and digest in get_model_digests(state, study)):
         return "merged"
-    if r is not None and digest in {c.digest for c in r.contributions}:
+    if r is not None and digest in get_settled_parts(state, r):
+        return "merged"
+    if r is not None and digest in {c.digest for c in r.contributions} | get_contributed_parts(r):
         return "passed on"
     return None

@@ -15,6 +15,7 @@ from swarmhub.contract.events import AdmissionMoved
 from swarmhub.contract.records import INVITATION, ROUND, STUDY, Member, get_members
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import is_led
+from swarmhub.contract.round.shards import find_round
 from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.failpoints import failpoint
@@ -26,7 +27,7 @@ from swarmhub.node.services import Services
 from swarmhub.node.studies import Studies
 from swarmhub.protocol import MergeDone, ReceiptCame, is_receipt, may_read
 from swarmhub.protocol.changes import find_computed
-from swarmhub.transport.gate import OFFER_WAIT_S
+from swarmhub.transport.gate import OFFER_WAIT_S, OfferAsked
 from swarmhub.transport.reachability import Reachability, try_tcp
 from swarmhub.transport.relay.streams import relays_of
 from swarmhub.types import Digest, MemberId, PublicKey
@@ -78,9 +79,8 @@ class PeerGate:
     def sent_layout(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         self._services.outgoing.add_layout(member, digest, nbytes)
 
-    async def offer(
-        self, member: MemberId, study: str, number: int, revision: int, known: Digest
-    ) -> MergeDone | None:
+    async def offer(self, member: MemberId, asked: OfferAsked) -> MergeDone | None:
+        study, number, revision = asked.study, asked.number, asked.revision
         loop = asyncio.get_running_loop()
         end = loop.time() + OFFER_WAIT_S
         while (left := end - loop.time()) > 0 and not self._services.stopping.is_set():
@@ -92,11 +92,14 @@ class PeerGate:
             if r is None or r.number > number or (r.number == number and r.revision > revision):
                 return None
             if driver is not None:
-                merged = driver.local.merged.get((number, revision))
-                if merged is not None and merged.digest != known:
+                merged = driver.local.merged.get((number, revision, asked.shard))
+                if merged is not None and merged.digest != asked.known:
                     failpoint("offer.found")
                     return merged
-                if r.number == number and is_led(r) and get_leader(r) != driver.local.me:
+                r = find_round(self._services.state, f"{study}/{asked.shard}")
+                if r is None or (
+                    r.number == number and is_led(r) and get_leader(r) != driver.local.me
+                ):
                     return None
             await self._services.news.wait(study, left)
         return None
@@ -105,7 +108,8 @@ class PeerGate:
         driver = self._studies.drivers.get(study)
         if driver is None:
             raise BadInput(f"No study '{study}' here.")
-        merged = driver.local.merged.get((receipt.number, receipt.revision))
+        at = (receipt.number, receipt.revision, receipt.shard)
+        merged = driver.local.merged.get(at)
         if merged is None or merged.digest != receipt.digest:
             raise BadInput("The receipt is for another model.")
         computed = find_computed(self._services.state, driver.local, merged)

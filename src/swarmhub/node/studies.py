@@ -11,6 +11,7 @@ from swarmhub.contract.round.kinds import waits_for_shares
 from swarmhub.node.forgetting import Removed, forget_here
 from swarmhub.node.memory import give_memory_back
 from swarmhub.node.outgoing import Description, kind_of
+from swarmhub.node.parts import show_parts
 from swarmhub.node.services import Services
 from swarmhub.node.study_driver import StudyDriver
 from swarmhub.protocol import LocalState, compute_kept
@@ -41,6 +42,9 @@ class Studies:
                 signed=journal.load_signed(name), obtained=journal.load_obtained(name),
                 masked=journal.load_masked(name),
             )  # fmt: skip
+            mine = r.contribution_of(me) if r is not None else None
+            if mine is not None:
+                self._held |= show_parts(self._services.blobs, mine)
             self.drivers[name] = StudyDriver(self._services, local, self.sweep)
 
     def remember(self) -> None:

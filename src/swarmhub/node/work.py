@@ -17,11 +17,11 @@ from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import DOCUMENT, KINDS
 from swarmhub.errors import BlobError, MergeError
 from swarmhub.failpoints import failpoint
-from swarmhub.files import write_all
+from swarmhub.files import copy_range, write_all
 from swarmhub.merge import encode_model, merge_statistics, wire_layout
 from swarmhub.params import ChunkHasher, Fingerprint, Layout
 from swarmhub.privacy import NoiseTerms, make_noising, noise_model
-from swarmhub.protocol import Merge, recompute
+from swarmhub.protocol import Join, Merge, recompute
 from swarmhub.types import Digest, MemberId
 
 
@@ -148,6 +148,27 @@ def store_chunks(
         failpoint("merge.whole")
         store.adopt(path, fingerprint, first=first)
         return fingerprint
+    except OSError as error:
+        raise disk_error(error, store.root) from None
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def join(store: BlobStore, effect: Join) -> None:
+    """Make a blob of its parts, one after the other in a new file; no chunk is hashed again. Raises
+    BlobError if they are not its parts."""
+    prints = [store.fingerprint(part) for part in effect.parts]
+    leaves = tuple(leaf for found in prints for leaf in found.leaves)
+    whole = Fingerprint(effect.layout, effect.nbytes, leaves)
+    if whole.digest != effect.digest:
+        raise BlobError(f"The blob {effect.digest[:16]}… is not made of the parts that are here.")
+    path = store.incoming(effect.nbytes)
+    try:
+        with open_to_overwrite(path) as out:
+            for part, found in zip(effect.parts, prints, strict=True):
+                copy_range(store.locate(part), found.nbytes, out)
+            out.truncate(effect.nbytes)
+        store.adopt(path, whole)
     except OSError as error:
         raise disk_error(error, store.root) from None
     finally:

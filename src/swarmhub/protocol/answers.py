@@ -22,6 +22,7 @@ from swarmhub.contract.transactions import Contribute
 from swarmhub.errors import TrainerError
 from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.observations import PreparedContribution
+from swarmhub.protocol.shards import choose_roots
 from swarmhub.types import Digest, MemberId
 
 NOT_SAID = Provenance()
@@ -40,7 +41,7 @@ def make_contribution(study: Study, r: Round, prepared: PreparedContribution) ->
         weight=prepared.weight,
         evaluations=prepared.evaluations,
         provenance=prepared.provenance,
-        parts=prepared.parts,
+        parts=choose_roots(r, prepared.nbytes, prepared.roots),
     )
 
 
@@ -81,7 +82,7 @@ def find_fault(state: Reader, local: LocalState) -> str:
 def check_answer(state: Reader, study_name: str, me: MemberId, draft: PreparedContribution) -> None:
     """Raise TrainerError, with the contract's sentence, if the contract would refuse the answer."""
     study, spec = STUDY.need(state, study_name), SPEC.need(state, study_name)
-    r, draft = replace(ROUND.need(state, study_name), shards=1), replace(draft, parts=())
+    r = replace(ROUND.need(state, study_name), shards=1)  # its parts may not be hashed yet
     if r.masks is not None:  # masked, it is a contribution without measurements
         r, draft = replace(r, masks=None), replace(draft, evaluations=())
     try:

@@ -50,7 +50,7 @@ from swarmhub.protocol.mask_keys import get_next_keying, make_keys, send_keys, t
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
 from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
-from swarmhub.protocol.shards import hold_whole
+from swarmhub.protocol.shards import choose_roots, hold_whole
 from swarmhub.protocol.view import View, pull
 from swarmhub.types import Digest, MemberId
 
@@ -163,7 +163,7 @@ def make_masked_contribution(
         weight=mine.weight,
         provenance=mine.provenance,
         keys=keys,
-        parts=mine.parts,
+        parts=choose_roots(r, mine.nbytes, mine.roots),
     )
 
 

@@ -25,7 +25,7 @@ class PreparedContribution:
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
-    parts: tuple[Digest, ...] = ()  # roots of its shards
+    roots: tuple[Digest, ...] = ()  # of its smallest parts
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class OwnMasked:
     layout: Digest
     weight: int
     provenance: Provenance = field(default_factory=Provenance)
-    parts: tuple[Digest, ...] = ()  # roots of its shards
+    roots: tuple[Digest, ...] = ()  # of its smallest parts
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,9 @@ def may_read(state: Reader, local: LocalState, member: MemberId, digest: Digest)
     if r is None or not is_staffed(r):
         return False
     answer = local.prepared if r.masks is None else local.masked  # without masks nobody else's
-    own = {answer.digest, *get_digests(answer, answer.parts)} if answer else set()
+    own, mine = {answer.digest} if answer else set(), r.contribution_of(local.me)
+    if mine is not None and mine.digest in own:
+        own |= get_digests(mine, mine.parts)
     obtained = set(local.obtained.digests) if local.obtained.number == r.number else set()
     in_round = {c.digest for c in r.contributions} | get_contributed_parts(r)
     in_round &= obtained | own

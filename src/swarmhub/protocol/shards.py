@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from swarmhub.contract.records import Contribution, Model, Round, SettledShard
 from swarmhub.contract.round.election import get_line
 from swarmhub.contract.round.shards import (
+    MAX_SHARDS,
     Part,
     compute_size,
     cut,
@@ -45,11 +46,20 @@ def get_shard_views(view: View) -> list[View]:
     return [replace(view, r=cut_round(r), part=p) for r, p in zip(views, parts, strict=True)]
 
 
-def compute_roots(r: Round, made: Fingerprint) -> tuple[Digest, ...]:
-    """Return the roots of the shards of an answer to a round; () if it has one shard."""
-    size = compute_size(made.nbytes, r.shards)
-    roots = roots_of(made.leaves, size)
-    return tuple(root.hex() for root in roots) if r.shards > 1 and len(roots) > 1 else ()
+def compute_roots(made: Fingerprint) -> tuple[Digest, ...]:
+    """Return the roots of the smallest parts into which any round may cut an answer."""
+    size = compute_size(made.nbytes, MAX_SHARDS)
+    return tuple(root.hex() for root in roots_of(made.leaves, size))
+
+
+def choose_roots(r: Round, nbytes: int, roots: Sequence[Digest]) -> tuple[Digest, ...]:
+    """Return the roots of the shards into which the round cuts an answer, from those of its
+    smallest parts; () if it is merged as a whole."""
+    if r.shards == 1 or not roots:
+        return ()
+    times = compute_size(nbytes, r.shards) // compute_size(nbytes, MAX_SHARDS)
+    found = roots_of([bytes.fromhex(root) for root in roots], times)
+    return tuple(root.hex() for root in found) if len(found) > 1 else ()
 
 
 def get_pieces(whole: Described, roots: Sequence[Digest]) -> list[Piece]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from swarmhub.contract.records import Contribution
 from swarmhub.contract.round.shards import cut
+from swarmhub.contract.transactions import Contribute
 from swarmhub.errors import BlobError
 from swarmhub.params import Fingerprint, Layout
 from swarmhub.params.parts import cut_layout
@@ -69,10 +71,11 @@ class Disk:
             if not durable:
                 self._unsynced.add(blob.digest)
 
-    def cut(self, answer: PreparedContribution | OwnMasked) -> list[Blob]:
+    def cut(self, answer: Contribution | Contribute) -> list[Blob]:
         """Return the parts of a held answer, which others can read from now on."""
         found = []
-        for part in cut(answer.layout, answer.nbytes, len(answer.parts)) if answer.parts else ():
+        is_here = answer.parts and answer.digest in self.blobs
+        for part in cut(answer.layout, answer.nbytes, len(answer.parts)) if is_here else ():
             whole = self.forms.find(part.layout)
             layout = cut_layout(whole, part.start, part.nbytes, part.name)
             self.forms.by_digest[part.name] = layout

@@ -8,7 +8,7 @@ from swarmhub.contract.envelope import read_transaction
 from swarmhub.contract.records import (
     ROUND,
 )
-from swarmhub.contract.transactions import NOTHING, Computed, Poke
+from swarmhub.contract.transactions import NOTHING, Computed, Contribute, Poke
 from swarmhub.merge import excerpt
 from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
@@ -92,6 +92,10 @@ class TalkingNode(NodeLife):
         """Bring a transaction to the ledger: the same bytes again until a result comes."""
         if isinstance(effect.body, Poke):
             self.local.learn(Poked(), self.now_ms)
+        if isinstance(effect.body, Contribute):
+            for part in self.disk.cut(effect.body):  # others will ask for them
+                self.world.blobs[part.digest] = part
+                self.local.learn(BlobStored(part.digest), self.now_ms)
         tx = self.world.sign(self.account, effect.body, self.now_ms)
         tx_id, revision = read_transaction(tx).id, self._revision
 

@@ -19,12 +19,10 @@ from swarmhub.contract.state import State
 from swarmhub.contract.transactions import Rotate, Vote, card_message
 from swarmhub.keys import PrivateKey
 from swarmhub.protocol import (
-    BlobStored,
     Effect,
     LocalState,
     Observation,
     OwnMasked,
-    PreparedContribution,
     Pull,
     Submit,
     Wake,
@@ -87,9 +85,10 @@ class NodeLife:
         journal = self.disk.journal
         whole = journal is not None and (not journal.digest or journal.digest in blobs)
         masked = self._read_masked()
-        for answer in (journal if whole else None, masked):
-            if answer is not None:
-                self.disk.cut(answer)
+        r = ROUND.get(self.state, STUDY_NAME)
+        mine = r.contribution_of(self.me) if r is not None else None
+        if mine is not None:
+            self.disk.cut(mine)
         self.local = LocalState(
             STUDY_NAME, self.me, held=set(blobs), prepared=journal if whole else None,
             signed=self.disk.signed, obtained=self.disk.obtained, masked=masked,
@@ -245,12 +244,6 @@ class NodeLife:
     def failed(self, effect: Effect) -> None:
         """Try an effect again after a pause: this machine could not do it."""
         self.later(PAUSE_MS, lambda: self.done(effect, None))
-
-    def _cut(self, answer: PreparedContribution | OwnMasked) -> None:
-        """Let others read the parts of an answer."""
-        for part in self.disk.cut(answer):
-            self.world.blobs[part.digest] = part
-            self.local.learn(BlobStored(part.digest), self.now_ms)
 
     def _vote(self) -> None:
         """Cast the hospital's votes on motions to remove a member."""

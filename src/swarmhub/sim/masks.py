@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from swarmhub.contract.records import ROUND
 from swarmhub.errors import MaskError, MergeError, SpentError
 from swarmhub.params import Layout
 from swarmhub.protocol import MaskEffect, MergeDone, Observation, OwnMasked, recompute
@@ -24,7 +23,6 @@ from swarmhub.protocol.shards import compute_roots
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import Disk, DiskFull
 from swarmhub.sim.exchange import TalkingNode
-from swarmhub.sim.ports import STUDY_NAME
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId
 
 
@@ -98,11 +96,10 @@ class MaskingNode(TalkingNode):
         masked = OwnMasked(
             keying.number, keying.keying, effect.digest, found.digest, found.root, found.nbytes,
             found.layout, effect.weight,
-            parts=compute_roots(ROUND.need(self.state, STUDY_NAME), found),
+            roots=compute_roots(found),
         )  # fmt: skip
         self.world.observer.after_masking(self, effect, found.digest)
         self.disk.masked = masked
-        self._cut(masked)
         self.does("record of a masked answer")
         return masked
 

@@ -37,7 +37,7 @@ from swarmhub.protocol import (
     Offered,
 )
 from swarmhub.protocol.retention import get_model_digests
-from swarmhub.protocol.shards import compute_roots
+from swarmhub.protocol.shards import choose_roots, compute_roots
 from swarmhub.sim import contents
 from swarmhub.sim.contents import Blob
 from swarmhub.sim.node import SimNode
@@ -128,7 +128,7 @@ class MischievousNode(SimNode):
     def _with(self, body: Contribute, made: Blob) -> Contribute:
         """Return a contribution of another blob."""
         found, r = made.fingerprint, ROUND.get(self.state, STUDY_NAME)
-        parts = compute_roots(r, found) if r is not None else ()
+        parts = choose_roots(r, found.nbytes, compute_roots(found)) if r is not None else ()
         return replace(body, root=found.root, nbytes=found.nbytes, parts=parts)
 
     def _pry(self, r: Round) -> None:

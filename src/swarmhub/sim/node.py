@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmhub.contract.records import ROUND, Evaluation
+from swarmhub.contract.records import Evaluation
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
 from swarmhub.contract.round.kinds import COUNTS, DOCUMENT, EVALUATE, KINDS, TRAIN
 from swarmhub.errors import BadContribution, MergeError
@@ -44,7 +44,6 @@ from swarmhub.sim.contents import Blob
 from swarmhub.sim.disk import DiskFull
 from swarmhub.sim.life import PAUSE_MS
 from swarmhub.sim.masks import MaskingNode
-from swarmhub.sim.ports import STUDY_NAME
 from swarmhub.types import (
     MICRO,
     OFFER_DOMAIN,
@@ -84,18 +83,16 @@ class SimNode(MaskingNode):
         if task.base and task.kind in (TRAIN, EVALUATE):
             metrics = {"auc": self.world.random.randrange(MICRO)}
             seen = (Evaluation(task.base, weight, metrics),)
-        r = ROUND.need(self.state, STUDY_NAME)
         prepared = PreparedContribution(
             task.number, task.base, made.digest if made else "", made.root if made else "",
             made.nbytes if made else 0, made.layout if made else "", weight, seen,
-            parts=compute_roots(r, made) if made and not r.masks else (),
+            roots=compute_roots(made) if made else (),
         )  # fmt: skip
         self.does("write of the journal")
         self.disk.write_journal(prepared)
         self.does("journal that is written")
         if made:
             self.local.learn(BlobStored(made.digest), self.now_ms)
-            self._cut(prepared)
         return prepared
 
     def trained(self, task: TrainingTask) -> Blob:

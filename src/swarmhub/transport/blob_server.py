@@ -99,9 +99,10 @@ class BlobServer:
         """Read (offset, length) parts of a stored buffer, concatenated."""
 
         def read() -> bytes:
-            fd = os.open(self._blobs.path(digest), os.O_RDONLY)
+            path, begin = self._blobs.locate(digest)
+            fd = os.open(path, os.O_RDONLY)
             try:
-                return b"".join(read_at(fd, size, at) for at, size in parts)
+                return b"".join(read_at(fd, size, begin + at) for at, size in parts)
             finally:
                 os.close(fd)
 
@@ -116,13 +117,14 @@ class BlobServer:
             raise web.HTTPRequestRangeNotSatisfiable
         if self._streams.get(member.id, 0) >= MAX_STREAMS_PER_MEMBER:
             raise web.HTTPTooManyRequests
-        fd = os.open(self._blobs.path(digest), os.O_RDONLY)
+        path, begin = self._blobs.locate(digest)
+        fd = os.open(path, os.O_RDONLY)
         self._streams[member.id] = self._streams.get(member.id, 0) + 1
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
             response = await self._stream(
-                request, fd, start, total, lambda n: self._gate.sent(member.id, digest, n)
+                request, (fd, begin), start, total, lambda n: self._gate.sent(member.id, digest, n)
             )
             self._links.sent(member.id, total - start, loop.time() - began_s)
             return response
@@ -133,12 +135,12 @@ class BlobServer:
     async def _stream(
         self,
         request: web.Request,
-        fd: int,
+        file: tuple[int, int],
         start: int,
         total: int,
         sent: Callable[[int], None],
     ) -> web.StreamResponse:
-        response = web.StreamResponse(status=206 if start else 200)
+        (fd, begin), response = file, web.StreamResponse(status=206 if start else 200)
         response.content_length = total - start
         response.content_type = "application/octet-stream"
         if start:
@@ -151,9 +153,9 @@ class BlobServer:
         while at < total:
             size = min(PIECE_BYTES, total - at)
             if total <= CHUNK_BYTES:
-                piece = memoryview(read_at(fd, size, at))
+                piece = memoryview(read_at(fd, size, begin + at))
             else:
-                piece = memoryview(await loop.run_in_executor(None, read_at, fd, size, at))
+                piece = memoryview(await loop.run_in_executor(None, read_at, fd, size, begin + at))
             if len(piece) != size:
                 raise BlobError("A stored buffer is shorter than its length.")
             sent(size)

@@ -22,6 +22,7 @@ from swarmhub.merge import STRETCH_BYTES
 from swarmhub.params import Layout
 from swarmhub.protocol import MergeDone, Pull, ReceiptCame
 from swarmhub.transport.bodies import read_bounded, read_exactly
+from swarmhub.transport.gate import OfferAsked
 from swarmhub.transport.pulls import pull_chunk, pull_from
 from swarmhub.transport.reachability import Reachability, read_reachability
 from swarmhub.transport.sessions import CONNECT_TIMEOUT_S, PeerSessions
@@ -154,13 +155,12 @@ class PeerClient:
                 problem = error
         raise PeerError(str(problem))
 
-    async def watch(
-        self, leader: MemberId, study: str, number: int, revision: int, known: str
-    ) -> MergeDone | None:
+    async def watch(self, leader: MemberId, asked: OfferAsked) -> MergeDone | None:
         """Return the leader's merge, None if it had none in time. Raises PeerError if it is
         gone."""
         query = {
-            "study": study, "number": str(number), "revision": str(revision), "known": known,
+            "study": asked.study, "number": str(asked.number), "revision": str(asked.revision),
+            "known": asked.known, "shard": str(asked.shard),
         }  # fmt: skip
         response = await self.sessions.request(
             leader, "GET", "/v1/offer", params=query,

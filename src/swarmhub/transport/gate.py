@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,17 @@ from swarmhub.transport.reachability import Reachability
 from swarmhub.types import Digest, MemberId
 
 OFFER_WAIT_S = 20.0  # for which `offer` may wait
+
+
+@dataclass(frozen=True)
+class OfferAsked:
+    """A request for a leader's merge of one shard. `known`: the digest of one seen before."""
+
+    study: str
+    number: int
+    revision: int
+    known: Digest = ""
+    shard: int = 0
 
 
 class Gate(Protocol):
@@ -33,11 +45,9 @@ class Gate(Protocol):
     def sent_document(self, member: MemberId, digest: Digest, nbytes: int) -> None:
         """Note that so many bytes of a study's document went out to the member."""
 
-    async def offer(
-        self, member: MemberId, study: str, number: int, revision: int, known: Digest
-    ) -> MergeDone | None:
-        """Return this node's merge of the revision, once there is one other than `known`; None if
-        the round has advanced or the time is up."""
+    async def offer(self, member: MemberId, asked: OfferAsked) -> MergeDone | None:
+        """Return this node's merge, once there is one other than the known one; None if the round
+        has advanced or the time is up."""
 
     def take_receipt(self, study: str, receipt: ReceiptCame) -> None:
         """Accept a receipt for this node's merge."""

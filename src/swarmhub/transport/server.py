@@ -33,7 +33,7 @@ from swarmhub.errors import BadInput, BlobError
 from swarmhub.transport.blob_server import TAKE_S, BlobServer
 from swarmhub.transport.connection import NAME, Connection, ConnectionTable, make_connections
 from swarmhub.transport.document_server import DocumentServer
-from swarmhub.transport.gate import Gate
+from swarmhub.transport.gate import Gate, OfferAsked
 from swarmhub.transport.links import Links
 from swarmhub.transport.listener import Listener
 from swarmhub.transport.requests import BODY_S, MAX_BODY_BYTES, read_light_request, read_receipt
@@ -163,10 +163,11 @@ class PeerServer:
     async def _offer(self, request: web.Request) -> web.Response:
         member = self._member(request)
         query = request.query
-        merged = await self._gate.offer(
-            member.id, query["study"][:64], int(query["number"]), int(query["revision"]),
-            query.get("known", ""),
+        asked = OfferAsked(
+            query["study"][:64], int(query["number"]), int(query["revision"]),
+            query.get("known", ""), int(query.get("shard", "0")),
         )  # fmt: skip
+        merged = await self._gate.offer(member.id, asked)
         if merged is None:
             return web.Response(status=204)
         return web.Response(body=codec.pack(merged), content_type="application/json")

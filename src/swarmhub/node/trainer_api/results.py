@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from swarmhub.privacy import need_int64, ring_layout
 from swarmhub.protocol import BlobStored, PreparedContribution, TrainingTask, expect
 from swarmhub.protocol.answers import UNKNOWN_ROOT, check_answer, prepare_answer
 from swarmhub.protocol.noise import make_noise
+from swarmhub.protocol.shards import compute_roots
 from swarmhub.types import Digest
 
 UNMEASURED: tuple[tuple[Evaluation, ...], dict[str, int]] = ((), {})  # metrics stay at home
@@ -124,7 +126,7 @@ class ResultIntake:
                 ingest = functools.partial(work.ingest_change, store, drop, layout, stage, sender)
             made = await self._insist(self._ingest, ingest, KINDS[stage.kind].has_free_layout)
             buffer = (made.root, made.nbytes, buffer[2])
-            answer = prepare(buffer=buffer)
+            answer = replace(prepare(buffer=buffer), roots=compute_roots(made))
             driver.local.learn(BlobStored(made.digest), self._services.now_ms())
         return answer
 
