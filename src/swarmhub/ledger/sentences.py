@@ -89,8 +89,9 @@ SENTENCES: dict[type[e.Event], str] = {
     "'{study}'",
     e.KeysAskedAgain: "round {number} of '{study}' begins again with new keys (revision "
     "{revision}) for {roster}",
+    e.ShardSettled: "{leader} settles shard {shard} of round {number} of '{study}' (term {term})",
     e.SumSettled: "{leader} settles the masked sum of {members} in round {number} of '{study}'",
-    e.ConfirmStarted: "round {number} of '{study}': the sum of {members} is open; {leader} offers "
+    e.ConfirmStarted: "round {number} of '{study}': what {members} sent is merged; {leader} offers "
     "the model",
     e.SharesShown: "{member} shows its shares of the sum of round {number} of '{study}'",
     e.Evaluated: "the model of round {number} of '{study}' has {metrics} on {samples} samples",

@@ -8,7 +8,7 @@ recomputes that chunk, and the leaf that most of them report decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from swarmhub.contract.records import Contribution, RoundRef
@@ -27,7 +27,7 @@ from swarmhub.protocol.effects import (
     Wake,
 )
 from swarmhub.protocol.observations import Discrepancy, Offered
-from swarmhub.protocol.view import View, next_try_ms, pull_contribution, shares_of
+from swarmhub.protocol.view import View, next_try_ms, pull_contribution, recent, shares_of
 from swarmhub.types import MemberId
 
 AUDIT_ALL_BYTES = 64 * 1024  # below this, all of a merge costs no more than drawing from it
@@ -50,15 +50,26 @@ def audit(view: View, offer: Offered) -> Iterator[Effect]:
         return
     found = local.audits.get((*view.key, offer.digest))
     if found is None:
-        since_ms = local.arrived.get(offer.digest, 0)  # not since this node has started: long ago
-        at_ms = since_ms + local.timeouts.audit_ms
-        if view.me in get_auditors(r, len(r.enrolled)) or view.now_ms >= at_ms:
+        drawn = get_auditors(r, len(r.enrolled))
+        at_ms = get_turn_ms(view, offer, drawn)
+        if view.me in drawn or view.now_ms >= at_ms:
             yield from inspect(view, offer)
             yield from keep(view, offer)
         else:
             yield Wake(at_ms)
     elif found.discrepancy is None:
         yield from sign(view, offer, found.met)
+
+
+def get_turn_ms(view: View, offer: Offered, drawn: Collection[MemberId]) -> int:
+    """Return when members audit that were not drawn. One that is far away gets the merge later than
+    this node: it has as much time again as the merge took to come here, if it is not lost."""
+    local = view.local
+    arrived_ms = local.arrived.get(offer.digest, 0)  # not since this node has started: long ago
+    took_ms = arrived_ms - (view.term_began_ms or arrived_ms)
+    if any(recent(view, local.lost.get(member)) for member in drawn):
+        took_ms = 0
+    return arrived_ms + max(local.timeouts.audit_ms, took_ms)
 
 
 def inspect(view: View, offer: Offered) -> Iterator[Effect]:

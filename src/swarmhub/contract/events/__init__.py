@@ -172,7 +172,7 @@ EVENTS: dict[str, type[Event]] = {
         RoundOpened, BecameReady, Contributed, Reported, LeftOut, Excluded, Voided, Reinstated,
         CollectsAgain, MergeStarted, Suspected, TookOver, DisputeOpened, DisputeDismissed,
         DisputeAbandoned, FalseMerge, KeysSent, SharesDealt, FalseDealing,
-        KeysAskedAgain, SumSettled, SharesShown, ConfirmStarted, Evaluated, Settled,
+        KeysAskedAgain, ShardSettled, SumSettled, SharesShown, ConfirmStarted, Evaluated, Settled,
     )
 }  # fmt: skip
 
