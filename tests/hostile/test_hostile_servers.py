@@ -17,6 +17,7 @@ from swarmhub.params import CHUNK_BYTES
 from swarmhub.protocol import ReceiptCame
 from swarmhub.transport import bodies, client, pulls, sessions
 from swarmhub.transport.client import PeerClient
+from swarmhub.transport.gate import OfferAsked
 
 pytestmark = pytest.mark.process
 
@@ -161,7 +162,7 @@ def test_watching_and_receipts_survive_a_hostile_server(tmp_path, answer, monkey
 
     async def scenario(one, two, asking):
         with pytest.raises(PeerError):
-            await asking.watch(1, "s", 1, 0, "")
+            await asking.watch(1, OfferAsked("s", 1, 0))
         with contextlib.suppress(PeerError):
             await asking.send_receipt(1, "s", ReceiptCame(3, 1, "d" * 64, 99, "f" * 128))
 
@@ -352,7 +353,7 @@ def test_nothing_compressed_is_asked_for_and_no_cookie_comes_back(tmp_path):
 
     async def scenario(one, two, asking):
         for _ in range(3):
-            assert await asking.watch(1, "s", 1, 0, "") is None
+            assert await asking.watch(1, OfferAsked("s", 1, 0)) is None
         assert len(asked) == 3
         for request in asked:
             assert b"Accept-Encoding: identity\r\n" in request

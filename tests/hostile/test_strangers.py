@@ -24,6 +24,7 @@ from strangers import (
 from swarmhub import keys
 from swarmhub.errors import PeerError
 from swarmhub.transport import connection
+from swarmhub.transport.gate import OfferAsked
 
 pytestmark = pytest.mark.process
 
@@ -212,7 +213,7 @@ def test_a_server_with_an_expired_certificate_is_not_asked(tmp_path, dates):
         old.peers.update([two.record(1), old.record(there.port)])
         two.peers.update([two.record(1), old.record(there.port)])
         with pytest.raises(PeerError, match="does not answer"):
-            await client.watch(3, "s", 1, 0, "")
+            await client.watch(3, OfferAsked("s", 1, 0))
         await there.close()
 
     between(tmp_path, scenario)

@@ -99,7 +99,7 @@ def receipt_of(c, member, model):
 def test_a_leader_settles_the_model_that_it_has_computed():
     c = merging()
     local, base = leading(c), c.round().base
-    assert find_computed(c.state, local, local.merged[2, 0]) is None
+    assert find_computed(c.state, local, local.merged[2, 0, 0]) is None
     (effect,) = wished(c, local, ApplyChange)
     assert (effect.change, effect.base, effect.form.wire) == (MERGED, base, "int8")
     local.learn(ModelComputed(MERGED, base, MODEL), c.now_ms)

@@ -463,7 +463,7 @@ def test_a_false_offer_is_disputed_also_when_its_leader_leads_no_longer():
     r = c.round()
     assert (get_leader(r, 0), get_leader(r) == liar) == (liar, False)
     local = LocalState(HEART, get_leader(r))
-    accused = (r.number, r.revision, liar)
+    accused = (r.number, r.revision, 0, liar)
     local.offers[accused] = Offered(
         liar, r.number, r.revision, offer.digest, offer.nbytes, offer.layout, offer.offer
     )
@@ -539,7 +539,7 @@ def test_a_leader_that_was_lost_is_told_again_what_it_may_have_forgotten():
     for leader in (2, 3):
         local.learn(ReceiptSent(leader, 4, 0), 0)
     local.learn(PeerLost(2), 0)
-    assert local.receipted == {(4, 0, 3)}
+    assert local.receipted == {(4, 0, 0, 3)}
 
 
 # who may read

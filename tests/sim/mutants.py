@@ -17,7 +17,7 @@ import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarmhub.sim.schedule import DRAWN_FLOATS
+from swarmhub.sim.schedule import DRAWN_FLOATS, SHARDS_FLOATS
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ C, R = "swarmhub.contract.", "swarmhub.protocol."
 
 MUTANTS = [
     Mutant("receipts do not say of which model", C + "transactions",
-           'return codec.encode({**said, "model": model} if model else said)',
-           "return codec.encode(said)", "false_model", wire="int8"),
+           "return codec.encode({**said, **model_said, **shard_said})",
+           "return codec.encode({**said, **shard_said})", "false_model", wire="int8"),
     Mutant("a change is taken for its model", C + "round.progress",
            "digest=tx.model or tx.digest,", "digest=tx.digest,", wire="bf16"),
     Mutant("blocks with a scale are merged as bytes", R + "recompute",
@@ -103,11 +103,33 @@ MUTANTS = [
            '"layout": layout, "met": met,', '"layout": layout, "met": False,', "false_test",
            first=20),
     Mutant("revision not raised", C + "round.drops",
-           "revision=r.revision + 1,\n        reports=(),\n    ).with_lead(since_term=r.lead.te"
-           "rm + 1,",
-           "revision=r.revision,\n        reports=(),\n    ).with_lead(since_term=r.lead.since_t"
-           "erm,",
-           "retract"),
+           "revision=r.revision + 1,\n        reports=(),",
+           "revision=r.revision,\n        reports=(),", "retract"),
+    Mutant("shards of another set stay settled", C + "round.drops",
+           "former_accounts=(), settled=None", "former_accounts=()", "slander retract",
+           floats=SHARDS_FLOATS),
+    Mutant("a shard is settled twice", C + "round.checks",
+           "if r.lead.settled is not None:", "if False:", "replay forge stale",
+           floats=SHARDS_FLOATS),
+    Mutant("a round is settled before all its shards are", C + "round.shards",
+           "return settled if len(settled) == len(leads) else None", "return settled or None",
+           floats=SHARDS_FLOATS),
+    Mutant("roots of parts are not checked", C + "round.shards",
+           "if parts and join_roots(parts) != root:", "if False:", "torn_parts",
+           floats=SHARDS_FLOATS),
+    Mutant("receipts do not say of which shard", C + "transactions",
+           "return codec.encode({**said, **model_said, **shard_said})",
+           "return codec.encode({**said, **model_said})", floats=SHARDS_FLOATS),
+    Mutant("all shards have one line", C + "round.election",
+           "first = shard % len(order) if order else 0", "first = 0", floats=SHARDS_FLOATS),
+    Mutant("who is caught leads another shard", C + "round.disputes",
+           "put(ctx, view.with_lead(false_leaders=tuple(dict.fromkeys((*known, found.leader)))))",
+           "put(ctx, view if view.lead.shard != r.lead.shard else view.with_lead("
+           "false_leaders=tuple(dict.fromkeys((*known, found.leader)))))", "false_merge",
+           floats=SHARDS_FLOATS),
+    Mutant("parts are given to anybody", R + "retention",
+           "return digest in in_round and member in {*get_candidates(r), *r.roster}",
+           "return digest in in_round", "curious", floats=SHARDS_FLOATS),
     Mutant("leaders by id", C + "round.election",
            "return tuple(sorted(candidates, key=rank))", "return tuple(sorted(candidates))"),
     Mutant("a verdict of half", C + "consortium.thresholds",
@@ -148,8 +170,8 @@ MUTANTS = [
            "nrolled, n):",
            "if True:", "late_offer"),
     Mutant("who flees from a dispute leads again", C + "round.drops",
-           "r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))\n    contributed",
-           "pass\n    contributed", "false_merge flee", first=14),
+           "r = r.with_lead(false_leaders=(*r.lead.false_leaders, member))\n    since",
+           "pass\n    since", "false_merge flee", first=14),
     Mutant("settled while a merge is disputed", C + "round.progress",
            "if r.lead.dispute is not None:  # of", "if False:  # of", "false_dispute", first=43),
     Mutant("form not checked", C + "round.checks",

@@ -7,6 +7,7 @@ import pytest
 from mutants import MUTANTS, planted
 
 from swarmhub.sim import Fault, parse_schedule, run_schedule, schedule_of, shrink
+from swarmhub.sim.schedule import SHARDS_FLOATS
 from swarmhub.sim.shrink import breaks_like, kinds
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -20,6 +21,8 @@ def plan_for(mutant, seed):
         schedule = mask(schedule, seed)
     if mutant.wire:
         schedule = dataclasses.replace(schedule, wire=mutant.wire, masked=False)
+    if mutant.floats == SHARDS_FLOATS:
+        schedule = shard(schedule)
     if not mutant.lie:
         return schedule
     faults = tuple(
@@ -32,6 +35,14 @@ def plan_for(mutant, seed):
     return dataclasses.replace(
         schedule, faults=(*faults, *liar), min_peers=min_peers, floats=floats
     )
+
+
+def shard(schedule):
+    """The schedule with models of three chunks and a rule that merges each alone."""
+    return dataclasses.replace(
+        schedule, floats=SHARDS_FLOATS, rounds=2, masked=False, wire="", statistics=False,
+        stages=False, merge="weighted_mean", max_share=1000,
+    )  # fmt: skip
 
 
 def mask(schedule, seed):

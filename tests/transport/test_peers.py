@@ -17,6 +17,7 @@ from swarmhub.params import CHUNK_BYTES, Layout, Tensor
 from swarmhub.protocol import MergeDone, ReceiptCame
 from swarmhub.transport import client as client_room
 from swarmhub.transport import pulls
+from swarmhub.transport.gate import OfferAsked
 from swarmhub.transport.server import PeerServer
 from swarmhub.transport.tls import abort
 
@@ -282,14 +283,14 @@ def test_a_removed_members_live_connection_is_closed(tmp_path):
             await asyncio.sleep(30)
 
     async def scenario(one, two, client, server):
-        watching = asyncio.create_task(client.watch(1, "s", 1, 0, ""))
+        watching = asyncio.create_task(client.watch(1, OfferAsked("s", 1, 0)))
         while not server._room.open:
             await asyncio.sleep(0.01)
         one.peers.update([one.record(server.port)])  # member 2 is gone
         with pytest.raises(PeerError):
             await asyncio.wait_for(watching, 5)
         with pytest.raises(PeerError):
-            await client.watch(1, "s", 1, 0, "")
+            await client.watch(1, OfferAsked("s", 1, 0))
 
     between(tmp_path, scenario, Slow())
 
@@ -310,7 +311,7 @@ def test_somebody_else_at_a_members_address_is_not_believed(tmp_path):
         three = End(tmp_path / "three", 3)
         two.peers.update([one.record(server.port), three.record(server.port), two.record(1)])
         with pytest.raises(PeerError, match="Somebody else"):
-            await client.watch(3, "s", 1, 0, "")
+            await client.watch(3, OfferAsked("s", 1, 0))
 
     between(tmp_path, scenario)
 
@@ -320,7 +321,7 @@ def test_offers_and_receipts_pass(tmp_path):
     gate.merged = MergeDone(3, 1, "d" * 64, 10, "e" * 64, "a" * 128)
 
     async def scenario(one, two, client, _):
-        assert await client.watch(1, "study", 3, 1, "") == gate.merged
+        assert await client.watch(1, OfferAsked("study", 3, 1)) == gate.merged
         receipt = ReceiptCame(3, 1, "d" * 64, 99, "f" * 128)
         assert await client.send_receipt(1, "study", receipt)
         ((study, got),) = gate.receipts

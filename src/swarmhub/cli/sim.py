@@ -32,6 +32,10 @@ def run(
     masked: Annotated[
         bool, typer.Option("--masked", help="Only schedules with masked rounds, one of four seeds.")
     ] = False,
+    sharded: Annotated[
+        bool,
+        typer.Option("--sharded", help="Only schedules with several leaders, one of thirty seeds."),
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Run seeded schedules on all cores; the exit code is 1 if an invariant was broken."""
@@ -48,7 +52,7 @@ def run(
             said = f"{outcome.per_minute:.0f} a minute, {len(outcome.seeds_broken)} broken"
             progress.update(bar, completed=outcome.schedules, description=said)
 
-        found = run_campaign(schedules, seed, nodes, rounds, told, masked=masked)
+        found = run_campaign(schedules, seed, nodes, rounds, told, masked=masked, sharded=sharded)
     answer = {
         "schedules": found.schedules,
         "broken": len(found.seeds_broken),

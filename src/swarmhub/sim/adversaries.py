@@ -32,6 +32,7 @@ rotate         rotates its account key as soon as others have its offer
 curious        takes no part in rounds, and asks everybody for contributions, merges and models
 false_test     as leader: says the opposite of whether the test of a stage holds
 false_model    as leader, and as signer: names a model that does not follow from the change
+torn_parts     names roots of its parts that are not those of its contribution
 bad_shares     deals shares of which half are nonsense
 no_deal        sends keys for masks, and deals nothing
 false_doubt    complains of right shares
@@ -64,6 +65,7 @@ from swarmhub.params import Layout
 from swarmhub.protocol import (
     Audit,
     Audited,
+    BlobStored,
     ChunkRecomputed,
     Discrepancy,
     Effect,
@@ -298,6 +300,8 @@ class ByzantineNode(MischievousNode):
             made = self._forged(effect.body.layout)
             self._send(self._with(effect.body, made))
             self._send(replace(effect.body, weight=10_000))
+        if "torn_parts" in self.lies and isinstance(effect.body, Contribute) and effect.body.parts:
+            self._tear(effect.body)
         if "curious" in self.lies and isinstance(effect.body, Ready):
             return
         if self._keeps_back(effect.body):
@@ -329,6 +333,19 @@ class ByzantineNode(MischievousNode):
         return ("no_deal" in self.lies and isinstance(body, Deal)) or (
             "no_shares" in self.lies and isinstance(body, Open)
         )
+
+    def _tear(self, body: Contribute) -> None:
+        """Contribute an answer with the parts of another one, which it gives to all that ask."""
+        mine = self.disk.blobs.get(body.digest)
+        if mine is None:
+            return
+        other = self._spoiled(mine)
+        self.world.blobs[other.digest] = self.disk.blobs[other.digest] = other
+        whole = self._with(body, other)
+        for part in self.disk.cut(whole):
+            self.world.blobs[part.digest] = part
+            self.local.learn(BlobStored(part.digest), self.now_ms)
+        self._send(replace(body, parts=whole.parts))
 
     def _copy(self, body: Contribute) -> bool:
         """Contribute the blob of another member, if there is one."""

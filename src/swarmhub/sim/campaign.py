@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from swarmhub.sim.schedule import schedule_of
+from swarmhub.sim.schedule import SHARDS_FLOATS, schedule_of
 from swarmhub.sim.world import simulate
 
 
@@ -31,12 +31,18 @@ class Outcome:
 def run_campaign(
     schedules: int, first: int = 0, nodes: int = 5, rounds: int = 10,
     told: Callable[[Outcome], None] = lambda outcome: None, workers: int | None = None,
-    masked: bool = False,
+    masked: bool = False, sharded: bool = False,
 ) -> Outcome:  # fmt: skip
-    """Run so many seeds from `first` on, of schedules with masked rounds only if `masked`; `told`
-    is called after each."""
+    """Run so many seeds from `first` on; only schedules with masked rounds if `masked`, with models
+    of several shards if `sharded`. `told` is called after each."""
     outcome, started = Outcome(), time.monotonic()
-    every = (s for s in itertools.count(first) if not masked or schedule_of(s, nodes).masked)
+
+    def is_wanted(seed: int) -> bool:
+        schedule = schedule_of(seed, nodes)
+        has_shards = schedule.floats >= SHARDS_FLOATS
+        return (schedule.masked or not masked) and (has_shards or not sharded)
+
+    every = (s for s in itertools.count(first) if is_wanted(s))
     seeds = itertools.islice(every, schedules)
     with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
         found = pool.map(

@@ -34,7 +34,7 @@ import random
 from dataclasses import dataclass, replace
 
 from swarmhub.contract.consortium.thresholds import compute_faults
-from swarmhub.merge import NAMES, WEIGHTED
+from swarmhub.merge import CHUNK_LOCAL, NAMES, WEIGHTED
 from swarmhub.types import MemberId
 
 ATTACKS = (
@@ -48,9 +48,11 @@ MASK_ATTACKS = (
     "bad_shares", "no_deal", "false_doubt", "no_shares", "false_shares", "false_input",
 )  # fmt: skip
 WIRE_ATTACKS = ("false_model",)
+SHARD_ATTACKS = ("torn_parts",)
 MIN_MASKED = 4  # members of a masked study that stay: with three, a Byzantine one halts it
 FLOATS = 3  # a model that is audited as a whole
 DRAWN_FLOATS, CHUNKS_FLOATS = 9_000, 140_000  # from which auditors draw; of two chunks
+SHARDS_FLOATS = 280_000  # of three chunks, and as many shards
 RULES = NAMES
 LAST_EFFECT = 10.5  # log2 of how many effects a member has in a long run
 HEAL_MS = 8_000  # random faults are over by then
@@ -219,7 +221,26 @@ def schedule_of(seed: int, nodes: int = 5, rounds: int = 10) -> Schedule:
         faults=tuple(faults),
     )  # fmt: skip
     drawn = _prying(rng, _growing(rng, _rotating(rng, drawn)))
-    return _wiring(seed, _masking(seed, _ruling(seed, _pausing(seed, drawn))))
+    return _sharding(seed, _wiring(seed, _masking(seed, _ruling(seed, _pausing(seed, drawn)))))
+
+
+def _sharding(seed: int, schedule: Schedule) -> Schedule:
+    """Give the model several shards, in one schedule of thirty. Its members may contribute parts
+    that are not those of their answer."""
+    rng = random.Random(f"shards {seed}")
+    return shard(rng, schedule) if rng.random() < 1 / 30 else schedule
+
+
+def shard(rng: random.Random, schedule: Schedule) -> Schedule:
+    """Return the schedule with a model of several shards, as few bytes as it may be sent in."""
+    times = {"int8": 8, "bf16": 4}.get(schedule.wire, 2 if schedule.masked else 1)
+    rule = schedule.merge if schedule.merge in CHUNK_LOCAL else "weighted_mean"
+    lies = [
+        Fault("lie", (m,), lie="torn_parts") for m in sorted(schedule.liars) if rng.random() < 0.5
+    ]
+    return replace(
+        schedule, floats=SHARDS_FLOATS * times, merge=rule, faults=(*schedule.faults, *lies)
+    )
 
 
 def _ruling(seed: int, schedule: Schedule) -> Schedule:

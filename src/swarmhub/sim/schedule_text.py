@@ -13,6 +13,7 @@ from swarmhub.sim.schedule import (
     ATTACKS,
     MASK_ATTACKS,
     RULES,
+    SHARD_ATTACKS,
     WIRE_ATTACKS,
     Fault,
     Schedule,
@@ -161,7 +162,7 @@ def _sizes(line: str) -> dict[str, Any]:
 def _act(found: re.Match[str]) -> Fault:
     number = {k: int(found[k] or 0) for k in ("at", "effect", "for", "by")}
     lie = found["lie"] or ""
-    lies = (*ATTACKS, *MASK_ATTACKS, *WIRE_ATTACKS)
+    lies = (*ATTACKS, *MASK_ATTACKS, *WIRE_ATTACKS, *SHARD_ATTACKS)
     if (found["kind"] == "lie") != (lie in lies):
         raise BadInput(f"Expected a lie of {', '.join(lies)}, got {found[0][:80]!r}.")
     return Fault(
