@@ -427,14 +427,13 @@ def receipt_message(
     computed: Computed = NOTHING,
 ) -> bytes:
     """Return the bytes that a receipt (and a leader's offer) signs: a model in the form that it
-    has. Not the term: a correct merge of a revision has one digest. A receipt also signs what its
+    has. Not the term: a correct merge of a revision has one digest. Nor the shard: its digest says
+    which it is. A receipt also signs what its
     signer has computed of it; an offer, nothing."""
     met, model = computed.met, computed.model
     said = {"chain": chain, "digest": digest, "layout": layout, "met": met, "nbytes": nbytes,
             "number": ref.number, "revision": ref.revision, "study": ref.study}  # fmt: skip
-    model_said = {"model": model} if model else {}
-    shard_said = {"shard": ref.shard} if ref.shard else {}
-    return codec.encode({**said, **model_said, **shard_said})
+    return codec.encode({**said, "model": model} if model else said)
 
 
 def card_message(card: Card) -> bytes:

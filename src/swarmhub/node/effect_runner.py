@@ -252,7 +252,7 @@ class EffectRunner:
         """Sign a merge, as what this node offers."""
         part = effect.part if isinstance(effect, Merge) else None
         shard = part.shard if part is not None else 0
-        message = self._message(effect.number, effect.revision, made, shard=shard)
+        message = self._message(effect.number, effect.revision, made)
         self._learn(
             MergeDone(
                 effect.number, effect.revision, made.digest, made.nbytes, made.layout,
@@ -284,11 +284,10 @@ class EffectRunner:
         revision: int,
         model: Fingerprint | MergeDone,
         computed: Computed = NOTHING,
-        shard: int = 0,
     ) -> bytes:
         """Return the message that an offer and a receipt sign."""
         state, study = self._services.state, self._local.study
-        return offer_message(state, study, number, revision, model, computed, shard)
+        return offer_message(state, study, number, revision, model, computed)
 
     async def _apply_change(self, effect: ApplyChange) -> None:
         made = await compute_model(self._services, self._position, effect)
@@ -360,7 +359,7 @@ class EffectRunner:
         held = self._services.blobs.fingerprint(effect.digest)
         computed = Computed(effect.met, effect.model)
         at = (effect.number, effect.revision)
-        message = self._message(*at, held, computed, effect.shard)
+        message = self._message(*at, held, computed)
         signature = self._services.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(*at, effect.digest, self._local.me, signature, effect.shard)
         signed = self._local.signed.and_(effect.number, effect.digest)

@@ -20,11 +20,10 @@ def offer_message(
     revision: int,
     model: Fingerprint | MergeDone,
     computed: Computed = NOTHING,
-    shard: int = 0,
 ) -> bytes:
     """What the signatures of an offer and of a receipt sign. It names no term: a leader has one
     offer for a set of contributions, however often it leads. `computed` is of a receipt."""
-    ref = RoundRef(study, number, MERGING, revision, 0, shard)
+    ref = RoundRef(study, number, MERGING, revision, 0)
     chain_id = CHAIN.need(state).chain_id
     return receipt_message(chain_id, ref, model.digest, model.nbytes, model.layout, computed)
 
@@ -32,7 +31,7 @@ def offer_message(
 def is_offer(state: Reader, study: str, leader: MemberId, merged: MergeDone) -> bool:
     """Return whether an offer is signed by the leader itself; only then can others dispute it."""
     at = (merged.number, merged.revision)
-    message = offer_message(state, study, *at, merged, shard=merged.shard)
+    message = offer_message(state, study, *at, merged)
     return any(
         verify(account, OFFER_DOMAIN, message, merged.signature)
         for account in get_accounts(state, study, leader, merged.shard)
@@ -49,5 +48,5 @@ def is_receipt(
     if member is None or (receipt.digest, receipt.shard) != (merged.digest, merged.shard):
         return False
     at = (receipt.number, receipt.revision)
-    message = offer_message(state, study, *at, merged, computed, receipt.shard)
+    message = offer_message(state, study, *at, merged, computed)
     return verify(member.account, RECEIPT_DOMAIN, message, receipt.signature)

@@ -213,7 +213,7 @@ class ByzantineNode(MischievousNode):
         face = replace(made, digest=other.digest, nbytes=len(other.data))
         self.local.merged[effect.number, -1 - effect.revision, made.shard] = face
         at = (made.number, made.revision)
-        signature = self.sign(OFFER_DOMAIN, *at, other.fingerprint, made.shard)
+        signature = self.sign(OFFER_DOMAIN, *at, other.fingerprint)
         return replace(face, signature=signature)
 
     def _is_too_early_for(self, asker: MemberId, made: MergeDone) -> bool:
@@ -237,7 +237,7 @@ class ByzantineNode(MischievousNode):
         face = replace(made, digest=last.digest, nbytes=len(last.data))
         self.local.merged[made.number, -100 - self._faces, 0] = face  # so that it may be read
         at = (made.number, made.revision)
-        signature = self.sign(OFFER_DOMAIN, *at, last.fingerprint, made.shard)
+        signature = self.sign(OFFER_DOMAIN, *at, last.fingerprint)
         return replace(face, signature=signature)
 
     def _train(self) -> None:

@@ -203,12 +203,9 @@ class TalkingNode(NodeLife):
         return Offered(effect.leader, merged.number, merged.revision, merged.digest,
                        merged.nbytes, merged.layout, merged.signature, merged.shard)  # fmt: skip
 
-    def sign(
-        self, domain: str, number: int, revision: int, model: Fingerprint | MergeDone,
-        shard: int = 0,
-    ) -> str:  # fmt: skip
+    def sign(self, domain: str, number: int, revision: int, model: Fingerprint | MergeDone) -> str:
         """Return the signature of an offer or a receipt."""
-        return self.account.sign(domain, self.message(number, revision, model, shard=shard))
+        return self.account.sign(domain, self.message(number, revision, model))
 
     def message(
         self,
@@ -216,10 +213,9 @@ class TalkingNode(NodeLife):
         revision: int,
         model: Fingerprint | MergeDone,
         computed: Computed = NOTHING,
-        shard: int = 0,
     ) -> bytes:
         """Return the bytes that offers and receipts sign."""
-        return offer_message(self.state, STUDY_NAME, number, revision, model, computed, shard)
+        return offer_message(self.state, STUDY_NAME, number, revision, model, computed)
 
     def send_receipt(self, effect: SendReceipt) -> None:
         """Tell the leader that its merge is held and right."""
@@ -229,7 +225,7 @@ class TalkingNode(NodeLife):
         held = self.disk.fingerprint(effect.digest)
         computed = Computed(effect.met, effect.model)
         at = (effect.number, effect.revision)
-        message = self.message(*at, held, computed, effect.shard)
+        message = self.message(*at, held, computed)
         signature = self.account.sign(RECEIPT_DOMAIN, message)
         receipt = ReceiptCame(*at, effect.digest, self.me, signature, effect.shard)
         self.disk.signed = self.local.signed.and_(effect.number, effect.digest)

@@ -150,7 +150,7 @@ class MischievousNode(SimNode):
         if r.phase != MERGING or leader in (None, self.me):
             return
         never = self._forged(self._form_of(r)).fingerprint
-        signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never, shard)
+        signature = self.sign(OFFER_DOMAIN, r.number, r.revision, never)
         self._accuse(r, never, signature, never.leaves[0].hex(), never.path(0))
         offer = self.local.offers.get((r.number, r.revision, shard, leader))
         if offer is not None:
@@ -242,7 +242,7 @@ class MischievousNode(SimNode):
         made, shard = self._forged(self._form_of(r)).fingerprint, r.lead.shard
         is_change = r.wire != "" and not is_cut
         model = self._forged(self.world.forms.model.digest).digest if is_change else ""
-        message = self.message(r.number, r.revision, made, Computed(model=model), shard)
+        message = self.message(r.number, r.revision, made, Computed(model=model))
         root = made.root if is_cut else ""
         mine = self.account.sign(RECEIPT_DOMAIN, message)
         others = [m for m in get_candidates(r) if m != self.me]

@@ -172,7 +172,7 @@ class SimNode(MaskingNode):
             return
         found, shard = made.fingerprint, audit_procedure.shard_of(effect)
         self.world.observer.after_merge(self, effect.number, found.digest)
-        signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found, shard)
+        signature = self.sign(OFFER_DOMAIN, effect.number, effect.revision, found)
         met = recompute.is_merge_met(self.disk, effect, found.digest)
         offer = MergeDone(
             effect.number, effect.revision, found.digest, found.nbytes, found.layout, signature,
