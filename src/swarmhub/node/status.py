@@ -11,8 +11,8 @@ from typing import Any
 from swarmhub import codec
 from swarmhub.contract.consortium.thresholds import compute_faults
 from swarmhub.contract.records import ROUND, STUDY, get_chain, get_members
-from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import is_led
+from swarmhub.contract.round.shards import get_leaders
 from swarmhub.contract.versions import find_gap
 from swarmhub.home.bootstrap import Bootstrap
 from swarmhub.home.expiry import find_expiry
@@ -120,13 +120,15 @@ class Status:
         services, state = self._services, self._services.state
         r = ROUND.need(state, name)
         driver = self._studies.drivers.get(name)
+        leaders = get_leaders(services.state, r) if is_led(r) else ()
         return {
             "study": name,
             "round": r.number,
             "kind": r.kind,
             "phase": r.phase,
             "term": r.lead.term,
-            "leader": get_leader(r) if is_led(r) else None,
+            "leader": leaders[0] if leaders else None,
+            "leaders": list(leaders),
             "roster": list(r.roster),
             "contributed": list(r.contributors),
             "min_peers": r.min_peers,

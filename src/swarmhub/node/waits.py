@@ -20,7 +20,7 @@ from swarmhub.contract.records import (
     get_members,
 )
 from swarmhub.contract.round.budget import is_beyond
-from swarmhub.contract.round.election import get_candidates, get_leader
+from swarmhub.contract.round.election import get_candidates
 from swarmhub.contract.round.kinds import (
     CONFIRMING,
     DEALING,
@@ -33,6 +33,7 @@ from swarmhub.contract.round.kinds import (
 )
 from swarmhub.contract.round.masks import has_stored_keys
 from swarmhub.contract.round.minimum import get_required
+from swarmhub.contract.round.shards import get_leaders, get_views, make_key
 from swarmhub.contract.stages import get_stage, get_stages
 from swarmhub.contract.state import Reader
 from swarmhub.types import MemberId
@@ -210,20 +211,27 @@ def _await_start(state: Reader, study: Study, spec: Spec, now_ms: int) -> Wait:
 
 
 def _await_leader(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int) -> Wait:
-    leader = get_leader(r)
-    if r.lead.dispute is not None:
+    leaders = get_leaders(state, r)
+    views = [view for view in get_views(state, r) if view.lead.settled is None]
+    if any(view.lead.dispute is not None for view in views):
         sentence = "waiting for recomputations: a merge of this round is disputed"
         return Wait(study.name, r.phase, r.opened_ms, (), sentence)
-    if leader is None:
+    if not leaders:
         return Wait(study.name, r.phase, r.opened_ms, (), "waiting for a leader")
-    missing = _describe(state, study, spec, leader, now_ms)
-    due_ms = get_due_ms(state, f"term/{study.name}")
+    missing = tuple(_describe(state, study, spec, leader, now_ms) for leader in leaders)
+    due_ms = min(
+        (ms for v in views if (ms := get_due_ms(state, make_key("term", v)))), default=None
+    )
     act = "confirm the model" if r.phase == CONFIRMING else "merge"
-    sentence = f"waiting for {missing.name}, the leader, to {act}"
+    sentence = f"waiting for {missing[0].name}, the leader, to {act}"
+    if len(missing) > 1:
+        names = ", ".join(m.name for m in missing[:MAX_NAMED])
+        names += f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
+        sentence = f"waiting for {names}, who lead a shard each, to merge"
     if due_ms is not None:
         left = say_age(max(0, due_ms - now_ms))
         sentence += f"; it has {left} before the next member leads"
-    return Wait(study.name, r.phase, r.opened_ms, (missing,), sentence)
+    return Wait(study.name, r.phase, r.opened_ms, missing, sentence)
 
 
 def _await_masks(state: Reader, study: Study, spec: Spec, r: Round, now_ms: int) -> Wait:

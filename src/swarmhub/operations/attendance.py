@@ -157,10 +157,10 @@ class AttendanceBook:
             case e.Voided(member=member):
                 now.came.pop(member, None)
                 now.why.setdefault(member, TAKEN_BACK)
-            case e.MergeStarted(leader=leader):
+            case e.MergeStarted(leader=leader, shard=0):
                 now.leader = leader
             case e.TookOver(leader=leader, before=before):
-                now.leader = leader
+                now.leader = leader if event.shard == 0 else now.leader
                 now.takeovers.append(Takeover(leader, before, time_ms))
             case _:
                 pass

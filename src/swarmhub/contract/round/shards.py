@@ -30,10 +30,11 @@ from swarmhub.contract.records import (
     put_lead,
 )
 from swarmhub.contract.refusals import BadValue
+from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import MERGING, TRAIN
 from swarmhub.contract.state import Overlay, Reader
 from swarmhub.merkle import CHUNK_BYTES
-from swarmhub.types import Digest
+from swarmhub.types import Digest, MemberId
 
 LEAST_MEMBERS = 4  # with fewer, a single leader moves as little
 MAX_SHARDS = 64
@@ -161,6 +162,12 @@ def get_leads(state: Reader, r: Round) -> list[Leadership]:
 def get_views(state: Reader, r: Round) -> list[Round]:
     """Return the round with the leadership of each shard."""
     return [ROUND.of_shard(state, r.study, shard) for shard in range(count_shards(r))]
+
+
+def get_leaders(state: Reader, r: Round) -> tuple[MemberId, ...]:
+    """Return the leaders of the shards that are not settled yet, each once."""
+    leaders = [get_leader(view) for view in get_views(state, r) if view.lead.settled is None]
+    return tuple(dict.fromkeys(leader for leader in leaders if leader is not None))
 
 
 def open_shards(state: Overlay, r: Round) -> None:
