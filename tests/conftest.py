@@ -4,9 +4,9 @@ A test belongs to one tier: `unit` (no sockets, no other processes; the default)
 trainers, TLS on this machine), `engine` (CometBFT), `campaign` (minutes of kills, schedules,
 fuzzing). A unit test that opens a connection or starts a process fails.
 
-What is set for NumPy here, before it is imported, holds in the workers and in all processes that
-tests start: on few cores, threads of many processes that wait for each other take several times
-the time. Modules are compiled once, not by each of a thousand processes.
+What is set for NumPy here holds in the workers and in all processes that tests start: on few cores,
+threads of many processes that wait for each other take several times the time. Modules are
+compiled once, not by each of a thousand processes.
 """
 
 import os

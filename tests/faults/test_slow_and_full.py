@@ -231,7 +231,7 @@ def test_a_full_disk_under_homes_and_ledger_holds_a_round_up_and_loses_nothing(t
                 network.wait_until(lambda i=i: "cannot be written" in network.log(i).read_text())
                 said = [p for p in problems(network, i) if "ledger.sqlite" in p]
                 assert said  # on a slow machine of two of the ledger's files
-                assert all(p.endswith("free disk space.") for p in said)
+                assert all(p.endswith("free disk space.") for p in said), said
             command = swarmhub("consortium", "invite", "--home", network.homes[0].root)
             assert command.returncode == 2
             assert command.stderr.strip().endswith("free disk space.")
