@@ -1,4 +1,4 @@
-"""Wheels of the present release and of the next one, which has the tests' contract version 2."""
+"""The present release, and a wheel of the next one, which has the tests' contract version 2."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def copy_source(place: Path) -> Path:
 
 
 def install_both(folder: Path) -> tuple[Path, Path]:
-    """Install the present release and the next one; returns their folders."""
+    """Install the next release beside the present one, which is here; returns their folders."""
     source = copy_source(folder / "next" / "source")
     project = source / "pyproject.toml"
     project.write_text(project.read_text().replace('version = "0.1.0"', 'version = "0.2.0"'))
@@ -48,5 +48,4 @@ def install_both(folder: Path) -> tuple[Path, Path]:
     shutil.copy(VERSION2, contract / "version2.py")
     versions = contract / "versions.py"
     versions.write_text(versions.read_text() + ENTRY.read_text())
-    present = copy_source(folder / "present" / "source")
-    return install(present, folder / "present"), install(source, folder / "next")
+    return ROOT / "src", install(source, folder / "next")
