@@ -1,4 +1,4 @@
-"""The present release, and a wheel of the next one, which has the tests' contract version 2."""
+"""Wheels of the present release and of the next one, which has the tests' contract version 2."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def copy_source(place: Path) -> Path:
 
 
 def install_both(folder: Path) -> tuple[Path, Path]:
-    """Install the next release beside the present one, which is here; returns their folders."""
+    """Install the present release and the next one; returns their folders."""
     source = copy_source(folder / "next" / "source")
     project = source / "pyproject.toml"
     project.write_text(project.read_text().replace('version = "0.1.0"', 'version = "0.2.0"'))
@@ -48,4 +48,5 @@ def install_both(folder: Path) -> tuple[Path, Path]:
     shutil.copy(VERSION2, contract / "version2.py")
     versions = contract / "versions.py"
     versions.write_text(versions.read_text() + ENTRY.read_text())
-    return ROOT / "src", install(source, folder / "next")
+    present = copy_source(folder / "present" / "source")
+    return install(present, folder / "present"), install(source, folder / "next")
