@@ -3,13 +3,23 @@
 A test belongs to one tier: `unit` (no sockets, no other processes; the default), `process` (nodes,
 trainers, TLS on this machine), `engine` (CometBFT), `campaign` (minutes of kills, schedules,
 fuzzing). A unit test that opens a connection or starts a process fails.
+
+What is set for NumPy here holds in the workers and in all processes that tests start: on few cores,
+threads of many processes that wait for each other take several times the time. Modules are
+compiled once, not by each of a thousand processes.
 """
 
+import os
 import sys
 
-import pytest
+for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
-from swarmhub.blobs import BlobStore
+import pytest  # noqa: E402
+
+from swarmhub.blobs import BlobStore  # noqa: E402
 
 TIERS = ("unit", "process", "engine", "campaign")
 BEYOND_UNIT = ("socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn")

@@ -9,12 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+from swarmhub.contract import State
 from swarmhub.contract.records import ROUND, STUDY, Spec
+from swarmhub.contract.state import Overlay
 from swarmhub.contract.transactions import Start
 from swarmhub.demo.processes import Processes, free_address
 from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.ledger import SqliteLedger
+from swarmhub.ledger.blocks import replay, replay_genesis
+from swarmhub.ledger.sqlite.block_file import open_blocks, read_blocks
 from swarmhub.operations.ledger_client import LedgerClient, found_consortium
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -28,6 +32,25 @@ def swarmhub(*arguments, timeout=60):
     )
 
 
+class Chain:
+    """The state of a ledger's file. A look executes the blocks that are new: who waits looks often,
+    and all blocks would take the processor from the nodes that are waited for."""
+
+    def __init__(self, path):
+        self.path, self.state, self.tip = path, State(), None
+
+    def catch_up(self):
+        """Execute what others have written since the last look."""
+        with contextlib.closing(open_blocks(self.path)) as db:
+            for block in read_blocks(db, self.tip.height + 1 if self.tip else 0):
+                overlay = Overlay(self.state)
+                if self.tip is None:
+                    self.tip, _ = replay_genesis(block, overlay)
+                else:
+                    self.tip, _ = replay(self.tip, overlay, block)
+                self.state.commit(overlay.writes, self.tip.tree)
+
+
 class Network:
     """n hospitals on this machine, all founders; use it in a `with` block."""
 
@@ -39,6 +62,7 @@ class Network:
             for i in range(1, n + 1)
         ]
         found_consortium("test", [make_card(h) for h in self.homes], self.homes[0])
+        self.chain = Chain(ledger)
 
     def __enter__(self):
         return self
@@ -84,14 +108,8 @@ class Network:
     def read(self, look):
         """`look(state)` on the ledger as it is now."""
 
-        async def run():
-            ledger = await SqliteLedger.open(self.homes[0].ledger_path)
-            try:
-                return look(ledger.state)
-            finally:
-                await ledger.close()
-
-        return asyncio.run(run())
+        self.chain.catch_up()
+        return look(self.chain.state)
 
     def study(self, name):
         return self.read(lambda s: STUDY.need(s, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -60,10 +61,20 @@ def files():
 FILES = dict(files())
 
 
+@functools.cache
+def tree_of(name):
+    return ast.parse((SOURCE / name).read_text())
+
+
+@functools.cache
 def imports(name):
     """All modules that a file imports anywhere in it, with their lines."""
+    return tuple(find_imports(name))
+
+
+def find_imports(name):
     package = ["swarmhub", *name.parts[:-1]]
-    for node in ast.walk(ast.parse((SOURCE / name).read_text())):
+    for node in ast.walk(tree_of(name)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -122,7 +133,7 @@ def test_the_contract_computes_without_floats():
     """No float literal, no true division, no round(): another machine gets the same bytes."""
     wrong = []
     for name in (n for n, package in FILES.items() if package in ("contract", "secret_sharing")):
-        for node in ast.walk(ast.parse((SOURCE / name).read_text())):
+        for node in ast.walk(tree_of(name)):
             is_float = isinstance(node, ast.Constant) and isinstance(node.value, float)
             divides = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
             rounds = isinstance(node, ast.Name) and node.id in ("float", "round", "hash", "id")

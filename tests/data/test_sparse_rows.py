@@ -108,7 +108,7 @@ def test_a_matrix_is_divided_in_its_own_memory(rows):
 
 
 def test_memory_is_a_fraction_of_that_of_dense_rows():
-    given = make_sparse(6, 20_000, 2000, 0.08, patients=100)
+    given = make_sparse(6, 4000, 1000, 0.08, patients=100)
     dense = given.rows * len(given.features) * 8
     tracemalloc.start()
     try:

@@ -259,8 +259,9 @@ def test_a_demo_that_was_stopped_ends_with_the_last_model(tmp_path):
 
 
 def test_two_demos_run_at_once_and_one_directory_runs_one(tmp_path):
+    tables = own_tables(tmp_path)
     first = subprocess.Popen(
-        [*COMMAND, "demo", "--json", "--rounds", "30", "--home", str(tmp_path / "a")],
+        [*COMMAND, "demo", "--json", "--rounds", "12", "--home", str(tmp_path / "a"), *tables],
         stdout=subprocess.PIPE,
     )
     end = time.monotonic() + 60
@@ -269,11 +270,11 @@ def test_two_demos_run_at_once_and_one_directory_runs_one(tmp_path):
     same = swarmhub("demo", "--home", tmp_path / "a")
     assert same.returncode == 2
     assert "A demo is running in" in same.stderr
-    other = swarmhub("demo", "--json", "--rounds", "3", "--home", tmp_path / "b")
+    other = swarmhub("demo", "--json", "--rounds", "2", "--home", tmp_path / "b", *tables)
     assert other.returncode == 0, other.stderr
     out, _ = first.communicate(timeout=120)
     assert json.loads(out)["rounds"] >= 2
-    again = swarmhub("demo", "--json", "--rounds", "2", "--home", tmp_path / "a")
+    again = swarmhub("demo", "--json", "--rounds", "2", "--home", tmp_path / "a", *tables)
     assert again.returncode == 0, again.stderr
 
 

@@ -32,7 +32,7 @@ def test_no_answer_is_outside_of_the_document(tmp_path):
             api = operation.ok()
 
             @given(case=api.as_strategy())
-            @settings(max_examples=25, deadline=None, phases=[Phase.generate], database=None,
+            @settings(max_examples=10, deadline=None, phases=[Phase.generate], database=None,
                       derandomize=True, suppress_health_check=list(HealthCheck))  # fmt: skip
             def attempt(case):
                 nonlocal tried
@@ -42,5 +42,5 @@ def test_no_answer_is_outside_of_the_document(tmp_path):
                 case.validate_response(answer)
 
             attempt()
-        assert tried > 300
+        assert tried > 150
         assert robot.rest("GET", "/studies")[0] == 200

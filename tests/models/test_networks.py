@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from long_runs import choose
 from model_tools import DIAGNOSIS, ORIGIN, wide_design
 from outcome_tools import GLUCOSE, STAGES
 
@@ -135,7 +136,7 @@ def test_the_bits_of_a_row_do_not_depend_on_the_others(recipe, monkeypatch):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("recipe", MODELS)
+@pytest.mark.parametrize("recipe", choose(MODELS, 1))
 def test_another_processor_gives_the_same_bits(tmp_path, recipe):
     model = MODELS[recipe]()
     write_model(tmp_path / "m", model.exported)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from long_runs import choose
 from model_tools import (
     DIAGNOSIS,
     arrays_of,
@@ -124,7 +125,7 @@ def many(tmp_path):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("recipe", ["logistic", "mlp"])
+@pytest.mark.parametrize("recipe", choose(["logistic", "mlp"], 1))
 def test_another_processor_gives_the_same_bits(tmp_path, recipe, many):
     write_model(tmp_path / "m", park(tmp_path, recipe)[0])
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from long_runs import choose
 from swarm import PROGRAMS, Network, make_spec
 from test_life import add_one, export, finished
 
@@ -51,13 +52,17 @@ def proves(dispute):
     return root and merkle.blob_digest(dispute.layout, dispute.nbytes, root) == dispute.digest
 
 
-@pytest.mark.parametrize(
-    ("size", "audit", "rule"),
-    [(4, "drawn", "weighted_mean"), (40_000, "drawn", "coordinate_median"),
-     (40_000, "full", "trimmed_mean"), (40_000, "drawn", "geometric_median"),
-     (40_000, "drawn", "clipped_mean"), (40_000, "drawn", "nnm_trimmed_mean")],
-    ids=["small", "drawn", "full", "not chunk-local", "from the base", "mixed"],
-)  # fmt: skip
+MERGES = [
+    pytest.param(4, "drawn", "weighted_mean", id="small"),
+    pytest.param(40_000, "drawn", "coordinate_median", id="drawn"),
+    pytest.param(40_000, "full", "trimmed_mean", id="full"),
+    pytest.param(40_000, "drawn", "geometric_median", id="not chunk-local"),
+    pytest.param(40_000, "drawn", "clipped_mean", id="from the base"),
+    pytest.param(40_000, "drawn", "nnm_trimmed_mean", id="mixed"),
+]
+
+
+@pytest.mark.parametrize(("size", "audit", "rule"), choose(MERGES, 0, 2, 5))
 def test_a_false_merge_is_caught_recorded_and_redone(tmp_path, size, audit, rule):
     with Network(tmp_path, 4) as network:
         for i in (1, 2, 4):
@@ -79,9 +84,13 @@ def test_a_false_merge_is_caught_recorded_and_redone(tmp_path, size, audit, rule
         np.testing.assert_array_equal(export(network, 1)["w"], np.full(size, 8.0))
 
 
-@pytest.mark.parametrize(
-    ("audit", "false"), [("drawn", 200_000), ("full", 1)], ids=["drawn, all of it", "full, one bit"]
-)
+LIES = [
+    pytest.param("drawn", 200_000, id="drawn, all of it"),
+    pytest.param("full", 1, id="full, one bit"),
+]
+
+
+@pytest.mark.parametrize(("audit", "false"), choose(LIES, 1))
 def test_a_lie_in_the_second_chunk_is_caught_proven_and_redone(tmp_path, audit, false):
     with Network(tmp_path, 4) as network:
         for i in (1, 2, 4):

@@ -196,17 +196,30 @@ def test_a_home_of_another_version_is_refused(home):
     assert "got '7'" in sentence("up", "--home", home).splitlines()[-1]
 
 
+def blocks_of(home):
+    return json.loads(ok("ledger", "verify", "--json", "--home", home))["blocks"]
+
+
+@pytest.fixture(scope="module")
+def proposed(tmp_path_factory):
+    """A home whose hospital has proposed a study, and its number of blocks."""
+    folder = tmp_path_factory.mktemp("proposed")
+    home = init(folder, "alone")
+    ok("consortium", "found", "solo", "--home", home)
+    (folder / "spec.toml").write_text(SPEC.replace("min_peers = 2", "min_peers = 1"))
+    ok("study", "propose", folder / "spec.toml", "--home", home)
+    return home, blocks_of(home)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["study", "approve", "heart"], ["study", "finish", "heart"], ["consortium", "leave"],
      ["consortium", "remove", "1"], ["consortium", "revoke"]],
 )  # fmt: skip
-def test_nobody_is_asked_without_a_terminal(home, tmp_path, arguments):
-    (tmp_path / "spec.toml").write_text(SPEC.replace("min_peers = 2", "min_peers = 1"))
-    ok("study", "propose", tmp_path / "spec.toml", "--home", home)
-    before = json.loads(ok("ledger", "verify", "--json", "--home", home))["blocks"]
+def test_nobody_is_asked_without_a_terminal(proposed, arguments):
+    home, before = proposed
     assert "Expected --yes, because there is no terminal" in sentence(*arguments, "--home", home)
-    assert json.loads(ok("ledger", "verify", "--json", "--home", home))["blocks"] == before
+    assert blocks_of(home) == before
 
 
 @pytest.mark.parametrize(("typed", "approved"), [("y", ["solo", "b"]), ("n", ["solo"])])

@@ -138,7 +138,7 @@ def spoil(value, dice):
     return [*value[:at], spoil(value[at], dice), *value[at + 1 :]]
 
 
-def spoil_many(tmp_path, c, paths, dice, times=150):
+def spoil_many(tmp_path, c, paths, dice, times=60):
     """Forge so many folders, each with one spoilt value; the sentences that `verify` has said."""
     said = []
     for n in range(times):

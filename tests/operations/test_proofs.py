@@ -204,7 +204,7 @@ OUT_OF_BOUNDS = [
     lambda v: v["signed"]["validators"].clear(),
     lambda v: v["signed"]["validators"][0].update(power=-1),
     lambda v: v["signed"]["validators"].extend(v["signed"]["validators"] * 300),
-    lambda v: v["handovers"].extend(v["handovers"] * 6000),
+    lambda v: v["handovers"].extend(v["handovers"][:1] * 10_001),
     lambda v: v["beside"].extend([{"left": True, "tx": "0" * 64, "result": "0" * 64}] * 25),
     lambda v: v["header"].update(data="0" * 63),
     lambda v: v["header"].update(more=1),
