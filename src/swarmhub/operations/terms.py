@@ -11,7 +11,7 @@ from swarmhub.operations import stage_terms
 from swarmhub.operations.data_terms import say_data
 from swarmhub.operations.privacy_words import say_privacy, say_spent
 from swarmhub.operations.studies import StudyShown
-from swarmhub.operations.wire_words import say_wire
+from swarmhub.operations.wire_words import say_shards, say_wire
 from swarmhub.types import MemberId
 from swarmhub.words import say_bytes, say_duration, say_metric, say_time
 
@@ -46,6 +46,7 @@ def say_terms(shown: StudyShown) -> list[Line]:
         *([("starts from", say_start(spec.start_from))] if spec.start_from else []),
         ("training", say_training(spec)),
         *say_wire(spec, study.current),
+        *say_shards(spec, study),
         *say_privacy(spec.privacy, len(study.enrolled) or len(shown.members)),
         *say_spent(spec.privacy, list_spent(shown)),
         *(("leaves the hospital", line) for line in say_leaving(shown)),

@@ -1,9 +1,12 @@
-"""Few bytes of a study's terms, in words."""
+"""How a study's models travel, in words: in few bytes, and by several leaders."""
 
 from __future__ import annotations
 
-from swarmhub.contract.records import Change, Model, Spec
+from swarmhub.contract.records import Change, Model, Spec, Study
+from swarmhub.contract.round.kinds import TRAIN
+from swarmhub.contract.round.shards import compute_most, cut
 from swarmhub.contract.round.wire import PLAIN
+from swarmhub.contract.stages import get_stages
 from swarmhub.words import say_bytes
 
 FORMS = {
@@ -26,6 +29,18 @@ def say_wire(spec: Spec, current: Model | None) -> list[tuple[str, str]]:
             "fetches the whole one",
         )
     ]
+
+
+def say_shards(spec: Spec, study: Study) -> list[tuple[str, str]]:
+    """Return the line of terms with the leaders of a training round, if there are several."""
+    training = [stage for stage in get_stages(spec) if stage.kind == TRAIN]
+    sent = study.current and (study.current.change or study.current)
+    if not training or sent is None:
+        return []
+    most = compute_most(study, spec, training[-1], len(study.enrolled))
+    count = len(cut(sent.layout, sent.nbytes, most)) if most > 1 else 1
+    said = f"{count} in a training round, each for a part of the {say_bytes(sent.nbytes)}"
+    return [("leaders", said)] if count > 1 else []
 
 
 def say_part(part: str, known: Change | None, current: Model | None) -> str:
