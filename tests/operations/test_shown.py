@@ -295,7 +295,7 @@ FULL = Spec(
     sync_every="33 batches", optimizer="keep", keep_local=("head.*",), max_bytes=77_000,
     expires_ms=1_772_373_909_000, approvals_expire_ms=15_552_000_000, layout="a" * 64,
     code="b" * 64, data_schema="ten columns", ethics="c" * 64, seed=4711, options={"model": "mlp"},
-    required=(1,), data=DECLARED, start_from=StartModel("lung", "d" * 64), wire="int8",
+    required=(1,), data=DECLARED, start_from=StartModel("lung", "d" * 64), wire="int8", shards=3,
 )  # fmt: skip
 STAGED = replace(FULL, rounds=0, statistics=False, merge=MergeRule(), stages=(
     Stage("newton", "sum", 20, members=(1,), until=Until("slope", 7), agreed=("at",),
@@ -314,6 +314,7 @@ SPOKEN = {
     "layout": "a" * 64, "code": "b" * 64, "data_schema": "ten columns", "ethics": "c" * 64,
     "seed": "4711", "start_from": f"'lung' that its members have released, {'d' * 64}",
      "options": "model = mlp", "required": "never without h1", "wire": "wire = int8",
+    "shards": "each for a part: up to 3",
     "data": "'AML' in 'diagnosis'; 'control' mean no",
 }  # fmt: skip
 SPOKEN_OF_STAGES = {

@@ -32,7 +32,7 @@ TOLD = (  # events that are part of the story
     e.MergeStarted, e.TookOver, e.Excluded, e.Voided, e.Reinstated, e.DisputeOpened, e.FalseMerge,
     e.DisputeDismissed, e.DisputeAbandoned, e.Rotated, e.Enrolled, e.Withdrawn, e.CollectsAgain,
     e.RemovalMoved, e.Departed, e.StudyPaused, e.FalseDealing, e.KeysAskedAgain,
-    e.SumSettled, e.SharesShown, e.ConfirmStarted, e.Settled, e.StudyEnded,
+    e.ShardSettled, e.SumSettled, e.SharesShown, e.ConfirmStarted, e.Settled, e.StudyEnded,
 )  # fmt: skip
 
 
