@@ -23,6 +23,7 @@ from swarmhub.contract.transactions import (
     Retract,
     Settle,
     Suspect,
+    Unavailable,
     receipt_message,
 )
 from swarmhub.merkle import CHUNK_BYTES
@@ -141,6 +142,21 @@ def test_suspicions_move_the_lead_of_their_shard_alone():
         c.ok(member, Suspect(RoundRef.of(see(c, 4))))
     assert [lead.term for lead in get_leads(c.state, c.round())] == [0, 0, 0, 0, 1, 0, 0]
     assert [(e.shard, e.before) for e in c.happened(TookOver)] == [(4, leader)]
+
+
+def test_who_leads_two_shards_in_vain_passes_both_on():
+    c = collecting()
+    contribute(c, *(m for m in MEMBERS if m != 4))
+    c.idle(c.spec().quorum_grace_ms + 1)
+    leaders = [get_leader(view) for view in get_views(c.state, c.round())]
+    (busy,) = {m for m in leaders if leaders.count(m) == 2}
+    shards = [s for s, m in enumerate(leaders) if m == busy]
+    missing = next(m for m in c.round().contributors if m != busy)
+    for shard in shards:
+        c.ok(busy, Unavailable(RoundRef.of(see(c, shard)), missing))
+    terms = [lead.term for lead in get_leads(c.state, c.round())]
+    assert [s for s, term in enumerate(terms) if term] == shards
+    assert [r.reporter for r in c.round().reports] == [busy]
 
 
 def test_a_leaders_time_ends_in_its_own_shard():

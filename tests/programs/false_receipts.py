@@ -9,7 +9,7 @@ from swarmhub.cli import main
 from swarmhub.contract.records import ROUND
 from swarmhub.contract.round.election import get_leader
 from swarmhub.errors import PeerError
-from swarmhub.node.effect_runner import EffectRunner
+from swarmhub.node.offers import OfferExchange
 from swarmhub.node.study_driver import StudyDriver
 from swarmhub.protocol import Offered, ReceiptCame
 
@@ -42,5 +42,5 @@ async def no_true_one(self, effect):
     await asyncio.sleep(1e6)
 
 
-StudyDriver.learn, EffectRunner._send_receipt = hear, no_true_one
+StudyDriver.learn, OfferExchange.send_receipt = hear, no_true_one
 sys.exit(main())

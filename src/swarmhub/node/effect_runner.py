@@ -11,12 +11,9 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from swarmhub import codec
 from swarmhub.contract.records import ROUND, STUDY
 from swarmhub.contract.round.kinds import has_free_layout
 from swarmhub.contract.transactions import (
-    NOTHING,
-    Computed,
     Contribute,
     Dispute,
     Poke,
@@ -28,10 +25,10 @@ from swarmhub.node import work
 from swarmhub.node.audit_io import NodeAuditIO
 from swarmhub.node.changes import compute_model
 from swarmhub.node.masks import MaskRunner
+from swarmhub.node.offers import OfferExchange
 from swarmhub.node.parts import show_parts
 from swarmhub.node.position import Position
 from swarmhub.node.services import Services
-from swarmhub.params import Fingerprint
 from swarmhub.protocol import (
     Accepted,
     AnswerRefused,
@@ -49,18 +46,12 @@ from swarmhub.protocol import (
     LocalState,
     MaskOwn,
     Merge,
-    MergeDone,
     Observation,
     Offer,
-    Offered,
-    PeerFound,
-    PeerLost,
     Poked,
     Pull,
     PullFailed,
     PullStarted,
-    ReceiptCame,
-    ReceiptSent,
     RecomputeChunk,
     SendReceipt,
     Submit,
@@ -72,16 +63,11 @@ from swarmhub.protocol import (
     Watch,
     audit_procedure,
     is_final,
-    is_offer,
-    offer_message,
     recompute,
 )
 from swarmhub.protocol.answers import find_fault
-from swarmhub.transport.gate import OfferAsked
-from swarmhub.types import OFFER_DOMAIN, RECEIPT_DOMAIN
 
 NEEDS_LAYOUT = (Check, Merge, Audit, RecomputeChunk, ApplyChange, MaskOwn, Unmask)
-IDLE_WATCH_S = 0.02  # a leader that is a block ahead answers at once: avoid a busy loop
 
 log = logging.getLogger("swarmhub.protocol")
 
@@ -104,6 +90,7 @@ class EffectRunner:
         self._learn = learn
         self._audit_io = NodeAuditIO(services.blobs, services.client, local.me)
         self._masks = MaskRunner(services, local, position, learn)
+        self._offers = OfferExchange(services, local, learn)
 
     async def carry_out(self, effect: Effect) -> None:
         """Carry out an effect. Raises RetryLater, or an error that says why it has failed."""
@@ -150,9 +137,9 @@ class EffectRunner:
             case Offer():
                 return self._offer(effect)
             case Watch():
-                return self._watch(effect)
+                return self._offers.watch(effect)
             case SendReceipt():
-                return self._send_receipt(effect)
+                return self._offers.send_receipt(effect)
             case Wake():
                 pass
             case _:
@@ -246,20 +233,7 @@ class EffectRunner:
             return
         failpoint("merge.stored")
         log.debug("merged %d bytes in %.3f s", made.nbytes, time.monotonic() - started)
-        self._learn_merged(effect, made, met)
-
-    def _learn_merged(self, effect: Merge | Offer, made: Fingerprint, met: bool = False) -> None:
-        """Sign a merge, as what this node offers."""
-        part = effect.part if isinstance(effect, Merge) else None
-        shard = part.shard if part is not None else 0
-        message = self._message(effect.number, effect.revision, made)
-        self._learn(
-            MergeDone(
-                effect.number, effect.revision, made.digest, made.nbytes, made.layout,
-                self._services.account.sign(OFFER_DOMAIN, message), met, shard,
-                made.root if part is not None else "",
-            )
-        )  # fmt: skip
+        self._offers.sign_merge(effect, made, met)
 
     async def _join(self, effect: Join) -> None:
         await asyncio.to_thread(work.join, self._services.blobs, effect)
@@ -267,7 +241,7 @@ class EffectRunner:
         self._learn(BlobStored(effect.digest))
 
     async def _offer(self, effect: Offer) -> None:
-        self._learn_merged(effect, self._services.blobs.fingerprint(effect.digest))
+        self._offers.sign_merge(effect, self._services.blobs.fingerprint(effect.digest))
 
     async def _sync(self, effect: Sync) -> None:
         try:
@@ -277,17 +251,6 @@ class EffectRunner:
                 self._local.held.discard(effect.digest)
         failpoint("merge.synced")
         self._learn(Synced(effect.digest))
-
-    def _message(
-        self,
-        number: int,
-        revision: int,
-        model: Fingerprint | MergeDone,
-        computed: Computed = NOTHING,
-    ) -> bytes:
-        """Return the message that an offer and a receipt sign."""
-        state, study = self._services.state, self._local.study
-        return offer_message(state, study, number, revision, model, computed)
 
     async def _apply_change(self, effect: ApplyChange) -> None:
         made = await compute_model(self._services, self._position, effect)
@@ -321,62 +284,3 @@ class EffectRunner:
         if found.leaf == audit_procedure.NO_LEAF:
             log.warning("round %d: there is no right merge to dispute about", effect.number)
         self._learn(found)
-
-    async def _watch(self, effect: Watch) -> None:
-        try:
-            asked = OfferAsked(
-                effect.study, effect.number, effect.revision, effect.known, effect.shard
-            )
-            found = await self._services.client.watch(effect.leader, asked)
-        except PeerError as error:
-            work.need_descriptor()
-            log.info("watching member %d: %s", effect.leader, error)
-            self._learn(PeerLost(effect.leader))
-            return
-        expected = (effect.number, effect.revision, effect.shard)
-        if found is None or (found.number, found.revision, found.shard) != expected:
-            await asyncio.sleep(IDLE_WATCH_S)
-            self._learn(PeerFound(effect.leader))
-            return
-        if codec.is_digest(found.digest) and found.digest != effect.known:
-            if effect.known:
-                log.warning("member %d offers a second merge of one set", effect.leader)
-                self._learn(PeerLost(effect.leader))
-                return
-            if not is_offer(self._services.state, effect.study, effect.leader, found):
-                log.warning("the offer of member %d is not signed by it", effect.leader)
-                self._learn(PeerLost(effect.leader))
-                return
-            self._learn(
-                Offered(effect.leader, found.number, found.revision, found.digest, found.nbytes,
-                        found.layout, found.signature, found.shard)
-            )  # fmt: skip
-        else:
-            await asyncio.sleep(IDLE_WATCH_S)
-
-    async def _send_receipt(self, effect: SendReceipt) -> None:
-        failpoint("receipt.begun")
-        held = self._services.blobs.fingerprint(effect.digest)
-        computed = Computed(effect.met, effect.model)
-        at = (effect.number, effect.revision)
-        message = self._message(*at, held, computed)
-        signature = self._services.account.sign(RECEIPT_DOMAIN, message)
-        receipt = ReceiptCame(*at, effect.digest, self._local.me, signature, effect.shard)
-        signed = self._local.signed.and_(effect.number, effect.digest)
-        if effect.model:
-            signed = signed.and_(effect.number, effect.model)
-        if signed != self._local.signed:
-            self._services.journal.save_signed(self._local.study, signed)
-            self._local.learn(signed, self._services.now_ms())
-        try:
-            taken = await self._services.client.send_receipt(effect.leader, effect.study, receipt)
-        except PeerError as error:
-            work.need_descriptor()
-            log.info("receipt to member %d: %s", effect.leader, error)
-            self._learn(PeerLost(effect.leader))
-            return
-        failpoint("receipt.sent")
-        if not taken:
-            await asyncio.sleep(self._local.timeouts.retry_ms / 1000)
-            return
-        self._learn(ReceiptSent(effect.leader, *at, effect.shard))

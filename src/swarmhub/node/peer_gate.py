@@ -96,10 +96,9 @@ class PeerGate:
                 if merged is not None and merged.digest != asked.known:
                     failpoint("offer.found")
                     return merged
-                r = find_round(self._services.state, f"{study}/{asked.shard}")
-                if r is None or (
-                    r.number == number and is_led(r) and get_leader(r) != driver.local.me
-                ):
+                view = find_round(self._services.state, f"{study}/{asked.shard}")
+                leads = view is None or get_leader(view) == driver.local.me
+                if r.number == number and is_led(r) and not leads:
                     return None
             await self._services.news.wait(study, left)
         return None

@@ -25,10 +25,12 @@ def report_unavailable(
     slow = find_slow(view, missing)
     lost = [c for c in missing if c in slow or is_out_of_reach(view, c.digest)]
     said = {p.member for p in view.r.reports if (p.kind, p.reporter) == ("unavailable", view.me)}
-    for c in [*lost, *(bad if is_late else [])]:
-        if c.member != view.me and c.member not in said:  # its own: see `retract_own`
-            yield Submit(Unavailable(view.ref, c.member))
-            return
+    found = [c.member for c in (*lost, *(bad if is_late else [])) if c.member != view.me]
+    new = [member for member in found if member not in said]  # its own: see `retract_own`
+    again = found if view.part is not None else []  # as leader of another shard
+    if new or again:
+        yield Submit(Unavailable(view.ref, (new or again)[0]))
+        return
     if late_ms is not None and not is_late:
         yield Wake(late_ms)
 

@@ -191,7 +191,9 @@ def unavailable(ctx: Context, tx: Unavailable) -> None:
     _, _, r = need_current_round(ctx, tx.ref, tx.KIND)
     if member.id != get_leader(r):
         raise NotAllowed("the leader of the term", "report a contribution as unavailable")
-    add_report(ctx, r, Report("unavailable", member.id, tx.member))
+    report = Report("unavailable", member.id, tx.member)
+    if count_shards(r) == 1 or report not in r.reports:  # it may lead another shard in vain, too
+        add_report(ctx, r, report)
     r = ROUND.of_shard(ctx.state, r.study, r.lead.shard)
     reporters = {p.reporter for p in r.reports if (p.kind, p.member) == ("unavailable", tx.member)}
     if len(reporters) >= compute_unavailable(len(r.enrolled), len(r.contributions)):
