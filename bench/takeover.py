@@ -41,6 +41,8 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
     trainer = [str(Path(__file__).with_name("trivial_trainer.py")), "--mb", str(options.mb)]
     await swarm.start(spec, [*trainer, "--pause", "0.05"])
     took: list[float] = []
+    calm: list[float] = []  # from the same moment to the settlement, in rounds without a kill
+    began: dict[int, float] = {}
     opened: set[int] = set()
     settled: set[int] = set()
     dead, since, number, back = 0, 0.0, 0, 0.0
@@ -49,6 +51,8 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
         if isinstance(event, RoundOpened):
             opened.add(event.number)
         whole = isinstance(event, MergeStarted) and len(event.members) == options.nodes
+        if isinstance(event, MergeStarted) and whole:
+            began.setdefault(event.number, at)
         wants = not dead and len(took) < options.kills
         if isinstance(event, MergeStarted) and whole and wants and event.leader not in (1, None):
             dead, number = event.leader, event.number
@@ -56,6 +60,8 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
             since = time.monotonic()
         elif isinstance(event, Settled):
             settled.add(event.model.number)
+            if not dead and event.model.kind == "train" and event.model.number in began:
+                calm.append(at - began[event.model.number])
             if dead and event.model.number == number:
                 took.append(at - since)
                 swarm.start_node(dead)
@@ -78,6 +84,7 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
         "nodes": options.nodes,
         "mb": options.mb,
         "kills": len(took),
+        "undisturbed_s": round(statistics.median(calm), 3) if calm else None,
         "takeover_s_median": round(statistics.median(took), 3),
         "takeover_s_p99": round(took[math.ceil(0.99 * len(took)) - 1], 3),
         "lost_rounds": len({n for n in opened if n < max(settled)} - settled),

@@ -101,7 +101,7 @@ def test_a_lie_in_the_second_chunk_is_caught_proven_and_redone(tmp_path, audit, 
             "node 3", [sys.executable, str(liar), "up", "--home", str(home)], network.log(3),
             FALSE_NUMBERS=str(false),
         )  # fmt: skip
-        network.open_study(make_spec(rounds=8, min_peers=4, audit=audit))
+        network.open_study(make_spec(rounds=8, min_peers=4, audit=audit, shards=1))
         for i in (1, 2, 3, 4):
             network.train(i, [PROGRAMS / "add_own.py"])
         network.wait_until(finished(network), timeout_s=120)
