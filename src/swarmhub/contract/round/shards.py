@@ -13,6 +13,7 @@ most 5.5 models a round, however large the swarm is.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -54,7 +55,7 @@ class Part:
         """The part's first byte."""
         return self.first * CHUNK_BYTES
 
-    @property
+    @functools.cached_property
     def name(self) -> Digest:
         """The layout of the part as a blob of its own; there is no document of it."""
         words = (self.layout, str(self.first), str(merkle.chunk_count(self.nbytes)))
@@ -88,6 +89,7 @@ def compute_size(nbytes: int, most: int) -> int:
     return 1 << max(0, wanted - 1).bit_length()
 
 
+@functools.lru_cache(maxsize=256)
 def cut(layout: Digest, nbytes: int, most: int) -> tuple[Part, ...]:
     """Return the parts of a buffer that is cut into at most so many."""
     size = compute_size(nbytes, most)
@@ -120,6 +122,7 @@ def cut_round(r: Round) -> Round:
                                           for c in r.contributions))  # fmt: skip
 
 
+@functools.lru_cache(maxsize=4096)  # a node asks at each decision
 def cut_contribution(c: Contribution, part: Part, shard: int) -> Contribution:
     """Return a contribution to one shard."""
     digest = part.compute_digest(c.parts[shard])
