@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-MAX_SPARES = 4  # files kept for overwriting: what a leader of four needs in a round
+MOST_TIMES = 4  # the largest one's bytes: what a leader of four needs in a round
 
 
 class Spares:
@@ -25,12 +25,14 @@ class Spares:
                 break
 
     def add(self, path: Path, nbytes: int) -> None:
-        """Move the file at `path` to the spare ones; the oldest goes if there are too many."""
-        if len(self._spares) >= MAX_SPARES:
-            self._spares.pop(0)[1].unlink(missing_ok=True)
+        """Move the file at `path` to the spare ones; the oldest go if they take too much room."""
         spare = self._folder / f"{uuid.uuid4().hex}.spare"
         path.replace(spare)
         self._spares.append((nbytes, spare))
+        sizes = [size for size, _ in self._spares]
+        while sum(sizes) > MOST_TIMES * max(sizes):
+            sizes.pop(0)
+            self._spares.pop(0)[1].unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Delete all spare files."""
