@@ -1,6 +1,6 @@
 """What a round costs apart from training: N real nodes and trainers, mutual TLS, real ledger.
 
-    python bench/round_overhead.py --nodes 4 --mb 25 [--rounds 10] [--ledger sqlite] [--wire int8]
+    python bench/round_overhead.py --mb 25 [--nodes 4 --rounds 10 --ledger sqlite --wire int8 --shards 1]
     python bench/round_overhead.py --nodes 4 --mb 25 --privacy masked [--drop 1] [--pairs 2]
 
 Prints one JSON line. A round is timed from one settlement to the next, so it holds everything:
@@ -42,6 +42,7 @@ async def measure(
     spec = Spec(
         name="bench", rounds=options.rounds + 1, min_peers=options.nodes,
         quorum_grace_ms=120_000, leader_timeout_ms=120_000, wire=options.wire,
+        shards=options.shards,
     )  # fmt: skip
     scripts = dict.fromkeys(range(1, options.nodes + 1), script) if script else {}
     swarm = LocalSwarm(root, options.nodes, children, driver=options.ledger, scripts=scripts)
@@ -71,6 +72,7 @@ async def measure(
         "rounds": len(rounds),
         "ledger": options.ledger,
         "wire": options.wire,
+        "shards": options.shards,
         "startup_s": round(startup_s, 3),
         "round_s_median": round(statistics.median(rounds), 4),
         "round_s_all": [round(x, 4) for x in rounds],
@@ -92,6 +94,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--ledger", choices=["sqlite", "cometbft"], default="sqlite")
     parser.add_argument("--wire", choices=["float32", "bf16", "int8"], default="float32")
+    parser.add_argument("--shards", type=int, default=0, help="1: one leader")
     parser.add_argument("--keep", type=Path, help="keep everything in this directory")
     parser.add_argument("--privacy", choices=["plain", "masked"], default="plain")
     parser.add_argument("--drop", type=int, default=0, help="members killed in a masked round")

@@ -1,6 +1,6 @@
 """A round between hosts whose links are like hospitals': 100 Mbit/s, 40 ms there and back.
 
-    python bench/shaped_links.py --nodes 4 --mb 1 [--mbit 100 --rtt-ms 40 --rounds 10 --wire int8]
+    python bench/shaped_links.py --mb 1 [--nodes 4 --mbit 100 --rtt-ms 40 --wire int8 --shards 1]
 
 Hosts are network namespaces (needs root): bandwidth by tbf on both ends of each cable, delay by
 proxies in front of the ports. Real CometBFT, real nodes, a trainer that trains nothing. Prints one
@@ -53,6 +53,7 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     spec = Spec(
         name="bench", rounds=options.rounds + 1, min_peers=options.nodes,
         quorum_grace_ms=120_000, leader_timeout_ms=120_000, wire=options.wire,
+        shards=options.shards,
     )  # fmt: skip
     homes = bed.homes
     ledger = await open_for_desk(homes[0], homes[0].key("account"), patience_s=60)
@@ -88,6 +89,7 @@ async def measure(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
         "nodes": options.nodes,
         "mb": options.mb,
         "wire": options.wire,
+        "shards": options.shards,
         "mbit_per_s": options.mbit,
         "rtt_ms": options.rtt_ms,
         "loss": options.loss,
@@ -108,6 +110,7 @@ def main() -> None:
     parser.add_argument("--loss", type=float, default=0.0, help="share of pieces sent again")
     parser.add_argument("--rtt-ms", type=float, default=40.0)
     parser.add_argument("--wire", choices=["float32", "bf16", "int8"], default="float32")
+    parser.add_argument("--shards", type=int, default=0, help="1: one leader")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="swarmhub-shaped-"))
     try:
