@@ -1,6 +1,6 @@
 """What a round costs apart from training: N real nodes and trainers, mutual TLS, real ledger.
 
-    python bench/round_overhead.py --mb 25 [--nodes 4 --rounds 10 --ledger sqlite --wire int8 --shards 1]
+    python bench/round_overhead.py --mb 25 [--nodes 4 --rounds 10 --wire int8 --shards 1]
     python bench/round_overhead.py --nodes 4 --mb 25 --privacy masked [--drop 1] [--pairs 2]
 
 Prints one JSON line. A round is timed from one settlement to the next, so it holds everything:
