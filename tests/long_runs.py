@@ -2,6 +2,12 @@
 
 import os
 
+import pytest
+
+long_run = pytest.mark.skipif(
+    not os.environ.get("SWARMHUB_LONG"), reason="a longer run: SWARMHUB_LONG=1"
+)
+
 
 def choose(cases, *places):
     """Return the cases at these places; all of them in a long run."""

@@ -87,6 +87,7 @@ FAILPOINTS = {
     "merge.whole": "all of the merged model is on disk, not stored as a blob",
     "merge.stored": "the merged model is stored, the round does not know it",
     "merge.synced": "a merge or an offer outlives a power cut, the round does not know it",
+    "shards.joined": "a merged model is stored, made of its shards, the round does not know it",
     "change.applied": "the model of a merged change is stored, the round does not know it",
     "offer.found": "the leader has a merged model for one who asks, nothing is sent",
     "audit.begun": "an offer is here, nothing of it is recomputed",

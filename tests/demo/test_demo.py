@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from long_runs import long_run
 
 from swarmhub import load_model
 from swarmhub.home.home import Home
@@ -201,6 +202,7 @@ def test_every_node_settled_the_same_model(outcome):
     assert len({p.read_bytes() for p in holders}) == 1
 
 
+@long_run
 def test_a_killed_leader_costs_its_round_a_second_and_no_model(tmp_path):
     done = swarmhub("demo", "--json", "--kill-leader", "--home", tmp_path / "d")
     assert done.returncode == 0, done.stderr
@@ -258,6 +260,7 @@ def test_a_demo_that_was_stopped_ends_with_the_last_model(tmp_path):
     assert re.search(r"[1-9] round\(s\) have no figures of their own", said)
 
 
+@long_run
 def test_two_demos_run_at_once_and_one_directory_runs_one(tmp_path):
     tables = own_tables(tmp_path)
     first = subprocess.Popen(
@@ -459,6 +462,7 @@ def test_terms_of_any_outcome_take_the_place_of_the_options(tmp_path):
     assert "the terms say it" in refused.stderr
 
 
+@long_run
 def test_a_swarm_whose_changes_are_clipped_and_capped_learns_as_well(tmp_path):
     arguments = ("--merge", "clipped_mean", "--max-share", "400")
     done = swarmhub("demo", "--json", *arguments, "--home", tmp_path / "d")

@@ -12,6 +12,7 @@ import false_merges
 import pytest
 import robust
 import soak
+from long_runs import long_run
 
 pytestmark = pytest.mark.process
 
@@ -66,6 +67,7 @@ def test_a_soak_says_no_to_what_grows(one, finished, words):
     assert words in sentence
 
 
+@long_run
 def test_a_short_soak_lets_every_node_drop_out_and_compares_all():
     done = subprocess.run(
         [sys.executable, BENCH / "soak.py", "--nodes", "4", "--rounds", "30", "--mb", "0.01",
@@ -105,6 +107,7 @@ def test_a_lie_that_is_not_caught_is_said(answer, is_well):
     assert (false_merges.judge(answer) == []) == is_well
 
 
+@long_run
 def test_every_lie_of_real_leaders_is_caught_in_models_of_one_chunk_and_of_several():
     done = subprocess.run(
         [sys.executable, BENCH / "false_merges.py", "--simulated", "30", "--real", "1", "--large",

@@ -11,25 +11,27 @@ import kill
 import kill_deck
 import kill_tally
 import pytest
+from long_runs import long_run
 
 pytestmark = pytest.mark.campaign
 
 BENCH = Path(__file__).parents[2] / "bench"
 
 
-def test_twelve_kills_at_named_moments_lose_nothing(tmp_path):
+def test_six_kills_at_named_moments_lose_nothing(tmp_path):
     done = subprocess.run(
-        [sys.executable, str(BENCH / "kill.py"), "--kills", "12", "--swarms", "2", "--json",
+        [sys.executable, str(BENCH / "kill.py"), "--kills", "6", "--swarms", "2", "--json",
          "--keep", str(tmp_path / "kept"), "--state", str(tmp_path / "state")],
         capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
-    assert found["kills"] >= 12
+    assert found["kills"] >= 6
     assert (found["finished"], found["differing"], found["lost_rounds"]) == (True, 0, 0)
     assert (found["faults"], len(found["roles"]) >= 3) == ([], True)
 
 
+@long_run
 def test_members_that_die_as_they_dispute_a_false_merge_lose_nothing(tmp_path):
     done = subprocess.run(
         [sys.executable, str(BENCH / "kill.py"), "--kills", "6", "--role", "juror", "--swarms", "2",

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engines import needs_cometbft
-from long_runs import choose
+from long_runs import choose, long_run
 from swarm import COMMAND, PROGRAMS, Network, make_spec, swarmhub
 from test_life import (
     add_one,
@@ -177,6 +177,7 @@ def starved(pid, left):
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@long_run
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process: Linux")
 @pytest.mark.parametrize("left", choose([0, 1], 0))
 def test_the_others_go_on_without_a_node_that_has_no_descriptors_left(tmp_path, left):

@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from ends import End
+from long_runs import long_run
 from strangers import certificate, connect, get, key_of, knocking, subject_of
 from swarm import PROGRAMS, Network, make_spec, swarmhub
 
@@ -192,6 +193,7 @@ def test_a_study_is_finished_while_a_member_and_strangers_hammer_every_port(tmp_
         np.testing.assert_array_equal(import_safetensors(out)["w"], np.full(4, 12.0))
 
 
+@long_run
 def test_a_study_is_finished_while_ten_thousand_strangers_stand_at_the_doors(tmp_path, crowd_size):
     with Network(tmp_path, 3) as network:
         for i in (1, 2, 3):

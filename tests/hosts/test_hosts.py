@@ -11,6 +11,7 @@ import time
 import pytest
 from bed import STUDY_NAME, Bed, needs_namespaces
 from engines import needs_cometbft
+from long_runs import long_run
 
 from swarmhub.clock import CLOCK_VARIABLE
 from swarmhub.contract.envelope import read_transaction
@@ -56,6 +57,7 @@ def test_1_four_hosts_found_a_network_and_settle_the_same_twenty_rounds(tmp_path
         assert min(heads) > 40
 
 
+@long_run
 def test_2_a_fifth_joins_by_invitation_in_the_middle_and_contributes(tmp_path):
     with Bed(tmp_path, 4) as bed:
         started(bed, rounds=1000)

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from long_runs import long_run
 from swarm import COMMAND, PROGRAMS, swarmhub
 
 from swarmhub.cli.shared import table
@@ -73,6 +74,7 @@ def home(tmp_path):
     return made
 
 
+@long_run
 def test_a_network_by_hand(tmp_path):
     """Two founders, a third by invitation and vote, a study from proposal to exported model."""
     a, b, c = (init(tmp_path, name) for name in ("A", "B", "C"))

@@ -11,6 +11,7 @@ import pytest
 from comets import Comets
 from crossing import updated
 from engines import needs_cometbft
+from long_runs import long_run
 from test_join import init, wait_until
 from test_long_ledger import make_blocks
 from version2 import NOTED, Note
@@ -137,6 +138,7 @@ def joins(children, home, new):
     run(NEW, "consortium", "vote", motion, "--aye", "--home", home)
 
 
+@long_run
 def test_a_snapshot_of_a_missing_version_is_not_taken_over(tmp_path):
     home, new = tmp_path / "A", init(tmp_path / "B", "B")
     init(home, "A", "--ledger", "cometbft", "--ledger-address", free_address())
