@@ -25,7 +25,7 @@ NOT_WHEN_LATE = ("serve.",)  # it holds nothing that others would ask it for
 ELSEWHERE = (
     "agreed.",  # the embedded ledger agrees with nobody
     "vault.", "masked.", "unmask.",  # of masked rounds: see tests/masks
-    "change.",  # of rounds in few bytes: see tests/node
+    "change.", "shards.",  # of rounds in few bytes, of large models: see tests/node
     *(f"{when}.round.{act}" for when in ("submit", "result") for act in ("key", "deal", "open")),
 )  # fmt: skip
 HERE = {m for m in FAILPOINTS if not m.startswith(ELSEWHERE)}
