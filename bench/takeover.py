@@ -53,7 +53,7 @@ async def measure(options: argparse.Namespace, root: Path, children: Processes) 
         whole = isinstance(event, MergeStarted) and len(event.members) == options.nodes
         if isinstance(event, MergeStarted) and whole:
             began.setdefault(event.number, at)
-        wants = not dead and len(took) < options.kills
+        wants = not dead and len(took) < options.kills and len(calm) > len(took)  # by turns
         if isinstance(event, MergeStarted) and whole and wants and event.leader not in (1, None):
             dead, number = event.leader, event.number
             children.kill(f"node {dead}")
