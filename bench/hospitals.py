@@ -1,6 +1,6 @@
 """Twenty rounds as hospitals have them: slow links, unequal sites, and a fault in every round.
 
-    python bench/hospitals.py [--nodes 8 --rounds 20 --mb 5 --seed 1 --minutes 15]
+    python bench/hospitals.py [--nodes 8 --rounds 20 --mb 50 --seed 1 --minutes 15]
 
 Hosts are network namespaces (needs root, ip, tc, setpriv and CometBFT; without them: exit code 2)
 with links of 20 to 1000 Mbit/s and 10 to 60 ms there and back. Declared samples are 94 to 1; the
@@ -246,11 +246,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--mb", type=float, default=5.0, help="50 as at hospitals: --minutes 90")
+    parser.add_argument("--mb", type=float, default=50.0, help="100 or 700, too: --minutes 90")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=1.0, help="seconds of training")
     parser.add_argument("--minutes", type=float, default=15.0, help="then the run is over")
-    parser.add_argument("--wire", default="", help="wire format, if the terms have one")
+    parser.add_argument("--wire", default="int8", help="wire format, if the terms have one")
     parser.add_argument("--only", nargs="*", default=[], choices=[*BY_NAME], metavar="FAULT")
     parser.add_argument("--keep", type=Path, help="keep everything in this directory")
     parser.add_argument("--logs", action="store_true", help="the ends of all logs on stderr")
