@@ -226,7 +226,7 @@ MUTANTS = [
            "lost = [c for c in missing if c in slow or is_out_of_reach(view, c.digest)]",
            "lost = []", first=38),
     Mutant("what is bad is waited for", R + "reports",
-           "[*lost, *(bad if is_late else [])]", "lost",
+           "(*lost, *(bad if is_late else []))", "lost",
            story="a_bad_contribution_that_one_gets"),
     Mutant("a contribution is left out", R + "lead",
            "shares = shares_of(view)",
