@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from examples.open_data import DATA, need, read
+from open_data import DATA, need, read
 
 from swarmhub.examples import breast, find_example
 from swarmhub.examples.rehearsal import Split

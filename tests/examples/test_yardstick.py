@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from examples.open_data import read
+from open_data import read
 
 from swarmhub.data.dataset import Dataset
 from swarmhub.data.design import Options

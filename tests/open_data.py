@@ -10,7 +10,7 @@ from swarmhub.data.schema import Schema
 from swarmhub.examples import find_example
 from swarmhub.examples.raw import find_files, has_files
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def need(name):
