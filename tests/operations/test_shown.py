@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from builders import HEART, Consortium, auc
+from test_contract_shards import collecting
 
 from swarmhub.contract.consortium.thresholds import compute_min_peers
 from swarmhub.contract.events import StudyProposed
@@ -28,6 +29,7 @@ from swarmhub.operations.data_terms import say_data, say_outcome
 from swarmhub.operations.ledger_client import LedgerClient
 from swarmhub.operations.reasons import ReasonBook
 from swarmhub.operations.rounds import RoundBook
+from swarmhub.operations.wire_words import say_shards
 
 
 class Recorded(Consortium):
@@ -333,6 +335,17 @@ def test_every_part_of_the_terms_is_said():
     text = " ".join(sentence for _, sentence in terms.say_terms(shown))
     assert {name for name, words in SPOKEN.items() if words not in text} == set()
     assert {*SPOKEN, "name", "stages"} == set(Spec.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(("terms", "said"), [
+    ({}, "as many as members take part; 7 now"), ({"shards": 3}, "up to 3; 2 now"),
+    ({"shards": 1}, "one in each round"), ({"merge": MergeRule("geometric_median")}, ""),
+])  # fmt: skip
+def test_the_leaders_of_a_large_model_are_counted(terms, said):
+    c = collecting(**terms)
+    (words,) = [words for _, words in say_shards(c.spec(), c.study())] or [""]
+    assert words.endswith(said)
+    assert bool(words) == bool(said)
 
 
 SPOKEN_OF_DATA = {

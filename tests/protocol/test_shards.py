@@ -9,12 +9,29 @@ from hypothesis import strategies as st
 from test_contract_shards import MEMBERS, NBYTES, leaves_of, merging, parts_of, see, settle
 
 from swarmhub import merkle
+from swarmhub.contract.deadlines import get_began_ms
 from swarmhub.contract.records import Round, SettledShard
-from swarmhub.contract.round.election import get_leader
+from swarmhub.contract.round.election import get_auditors, get_leader
 from swarmhub.contract.round.shards import cut
 from swarmhub.params import CHUNK_BYTES, Fingerprint
-from swarmhub.protocol import Join, LocalState, Merge, Pull, Watch, compute_kept, decide, may_read
-from swarmhub.protocol.observations import BlobStored, FetchedBlobs, PullFailed
+from swarmhub.protocol import (
+    Audit,
+    Join,
+    LocalState,
+    Merge,
+    Pull,
+    Watch,
+    compute_kept,
+    decide,
+    may_read,
+)
+from swarmhub.protocol.observations import (
+    BlobStored,
+    FetchedBlobs,
+    Offered,
+    PeerLost,
+    PullFailed,
+)
 from swarmhub.protocol.shards import (
     Piece,
     choose_roots,
@@ -130,3 +147,37 @@ def test_a_node_joins_what_it_has_and_fetches_what_lacks(held, failed, wanted):
         assert pulls[0].holders == (5, 2, 3), "leader, signers, others; never itself"
     local.held.add(whole.digest)
     assert not list(hold_whole(local, 10_000, whole, shards, (2, 9)))
+
+
+def offered(c, shard, me, took_ms):
+    """A node that holds the offered merge of a shard, which took so long to come."""
+    local, leader = holding_own(c, me), get_leader(see(c, shard))
+    part = cut(LAYOUT, NBYTES, 7)[shard]
+    of = part.compute_digest(parts_of("merged")[1][shard])
+    began_ms = get_began_ms(c.state, f"term/{HEART}/{shard}")
+    at = (c.round().number, c.round().revision)
+    form = (of, part.nbytes, part.name)
+    local.learn(Offered(leader, *at, *form, "", shard), began_ms)
+    local.learn(BlobStored(of), began_ms + took_ms)
+    theirs = pieces_of(c, leader)[shard].digest  # the auditor needs the leader's part
+    local.learn(BlobStored(theirs), began_ms)
+    return local, began_ms + took_ms
+
+
+@pytest.mark.parametrize(("is_lost", "after_ms"), [(False, 9_000), (True, 400)])
+def test_others_audit_when_the_drawn_have_had_as_long_again(is_lost, after_ms):
+    c = merging()
+    c.idle()
+    view = see(c, 4)
+    drawn = get_auditors(view, 7)
+    me = next(m for m in MEMBERS if m not in {*drawn, get_leader(view)})
+    local, arrived_ms = offered(c, 4, me, took_ms=9_000)
+    if is_lost:
+        local.learn(PeerLost(drawn[0]), arrived_ms)
+
+    def audits(now_ms):
+        return [w for w in decide(c.state, local, now_ms) if isinstance(w, Audit)]
+
+    assert not audits(arrived_ms + after_ms - 1)
+    (effect,) = audits(arrived_ms + after_ms)
+    assert (effect.part.shard, effect.full) == (4, False)

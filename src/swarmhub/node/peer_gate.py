@@ -15,7 +15,7 @@ from swarmhub.contract.events import AdmissionMoved
 from swarmhub.contract.records import INVITATION, ROUND, STUDY, Member, get_members
 from swarmhub.contract.round.election import get_leader
 from swarmhub.contract.round.kinds import is_led
-from swarmhub.contract.round.shards import find_round
+from swarmhub.contract.round.shards import find_shard
 from swarmhub.contract.transactions import Apply, Rotate
 from swarmhub.errors import BadInput, LedgerError
 from swarmhub.failpoints import failpoint
@@ -96,7 +96,7 @@ class PeerGate:
                 if merged is not None and merged.digest != asked.known:
                     failpoint("offer.found")
                     return merged
-                view = find_round(self._services.state, f"{study}/{asked.shard}")
+                view = find_shard(self._services.state, study, asked.shard)
                 leads = view is None or get_leader(view) == driver.local.me
                 if r.number == number and is_led(r) and not leads:
                     return None

@@ -32,18 +32,20 @@ def say_wire(spec: Spec, current: Model | None) -> list[tuple[str, str]]:
 
 
 def say_shards(spec: Spec, study: Study) -> list[tuple[str, str]]:
-    """Return the line of terms with the leaders of a training round."""
-    training = [stage for stage in get_stages(spec) if stage.kind == TRAIN]
-    sent = study.current and (study.current.change or study.current)
-    if not training or not any(stage.rule.is_chunk_local for stage in training):
+    """Return the line of terms with the leaders of a training round; none if its rules look at
+    everything, so that there is one."""
+    training = [s for s in get_stages(spec) if s.kind == TRAIN and s.rule.is_chunk_local]
+    if not training:
         return []
-    most = compute_most(study, spec, training[-1], len(study.enrolled))
-    count = len(cut(sent.layout, sent.nbytes, most)) if sent and most > 1 else 1
     if spec.shards == 1:
         return [("leaders", "one in each round")]
     parts = f"up to {spec.shards}" if spec.shards else "as many as members take part"
     said = f"a training round of a model above 1 MiB has several, each for a part: {parts}"
-    return [("leaders", f"{said}; {count} now" if count > 1 else said)]
+    sent = study.current and (study.current.change or study.current)
+    most = compute_most(study, spec, training[-1], len(study.enrolled))
+    if sent is None or most == 1:
+        return [("leaders", said)]
+    return [("leaders", f"{said}; {len(cut(sent.layout, sent.nbytes, most))} now")]
 
 
 def say_part(part: str, known: Change | None, current: Model | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from swarmhub.contract.records import Change, Model, Result, Round, Study
+from swarmhub.contract.records import Model, Result, Round, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.budget import is_beyond
 from swarmhub.contract.round.election import get_line
@@ -17,7 +17,7 @@ from swarmhub.protocol.local_state import LocalState
 from swarmhub.protocol.mask_keys import get_next_keying, take_along
 from swarmhub.protocol.masking import contribute_masked
 from swarmhub.protocol.shards import fetch_first_shards, hold_whole
-from swarmhub.protocol.view import View, pull, pull_contributions
+from swarmhub.protocol.view import View, pull_contributions
 from swarmhub.types import Digest, MemberId
 
 MAX_PAUSES = 4  # doublings of a pause: eight seconds, less than failures are remembered
@@ -31,15 +31,11 @@ def hold_models(state: Reader, study: Study, local: LocalState, now_ms: int) -> 
         own_way = find_own_way(local, model) if isinstance(model, Model) else None
         if isinstance(own_way, ApplyChange):
             yield own_way
-        elif isinstance(model, Model) and model.shards:
-            yield from hold_whole(local, now_ms, model, model.shards, get_holders(model, study))
-        elif isinstance(own_way, Change) and own_way.shards:
-            yield from hold_whole(local, now_ms, own_way, own_way.shards,
-                                  get_holders(model, study))  # fmt: skip
-        else:
-            yield from pull(
-                local, now_ms, own_way or model, get_holders(model, study), own_way is None
-            )
+            continue
+        whole = own_way or model
+        shards = () if isinstance(whole, Result) else whole.shards
+        holders, durable = get_holders(model, study), own_way is None
+        yield from hold_whole(local, now_ms, whole, shards, holders, durable)
 
 
 def get_needed(state: Reader, study: Study) -> list[Model | Result]:

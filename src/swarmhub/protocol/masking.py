@@ -50,8 +50,8 @@ from swarmhub.protocol.mask_keys import get_next_keying, make_keys, send_keys, t
 from swarmhub.protocol.mask_work import DealtShares, FixedPoint, Keyed, Keying
 from swarmhub.protocol.noise import make_noise
 from swarmhub.protocol.observations import OwnMasked
-from swarmhub.protocol.shards import choose_roots, hold_whole
-from swarmhub.protocol.view import View, pull
+from swarmhub.protocol.shards import choose_roots, hold_whole, line_up
+from swarmhub.protocol.view import View
 from swarmhub.types import Digest, MemberId
 
 
@@ -170,13 +170,10 @@ def make_masked_contribution(
 def fetch_sum(view: View) -> Iterator[Effect]:
     """Fetch the settled sum, of which every node computes the model."""
     r, total = view.r, get_sum(view.r)
-    if total.digest in view.local.held or view.me not in r.roster:
+    if view.me not in r.roster:
         return
-    holders = tuple(dict.fromkeys([total.leader, *total.receipts, *r.contributors]))
-    if total.shards:
-        yield from hold_whole(view.local, view.now_ms, total, total.shards, holders)
-    else:
-        yield from pull(view.local, view.now_ms, total, holders, durable=False)
+    holders = line_up(total, r.contributors)
+    yield from hold_whole(view.local, view.now_ms, total, total.shards, holders, durable=False)
 
 
 def open_shares(view: View) -> Iterator[Effect]:

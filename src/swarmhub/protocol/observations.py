@@ -162,7 +162,7 @@ class MergeDone:
     signature: Signature  # of this node, as the leader that offers it
     met: bool = False  # the stage's test holds
     shard: int = 0
-    root: Digest = ""  # of its chunks
+    root: Digest = ""  # of the chunks of a shard; "": the merge is a whole
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,7 @@ def check_change(reader: BlobReader, effect: Check, changes: ChangeForm) -> None
     """Read all of a contributed change. Raises BadContribution if it is none of the study's
     model."""
     found = reader.fingerprint(effect.digest)
-    sent = Sent(effect.member, found.layout, found.nbytes, effect.part)
-    layout = need_form(reader, changes, sent)
+    layout = need_form(reader, changes, effect.member, found.layout, found.nbytes, effect.part)
     with closing(reader.source(effect.digest)) as source:
         check_contribution(layout, effect.member, source, is_coded(changes))
 
@@ -233,33 +232,27 @@ def layout_of_merge(reader: BlobReader, effect: Merge | Audit | RecomputeChunk) 
             nbytes = reader.fingerprint(effect.digest).nbytes
         case RecomputeChunk():
             nbytes = effect.nbytes
-    sent = Sent(effect.shares[0].member, effect.layout, nbytes, effect.part)
-    return need_form(reader, effect.changes, sent)
+    member = effect.shares[0].member
+    return need_form(reader, effect.changes, member, effect.layout, nbytes, effect.part)
 
 
-@dataclass(frozen=True)
-class Sent:
-    """The form of a change, or of a part of one, that a member sends."""
-
-    member: MemberId
-    layout: Digest
-    nbytes: int
-    part: Part | None
-
-
-def need_form(reader: BlobReader, changes: ChangeForm, sent: Sent) -> Layout:
-    """Return the layout of changes. Raises BadContribution if a member's has another."""
-    wire, part = wire_layout(need_layout(reader, changes.layout), changes.wire), sent.part
+def need_form(
+    reader: BlobReader, changes: ChangeForm, member: MemberId, layout: Digest, nbytes: int,
+    part: Part | None,
+) -> Layout:  # fmt: skip
+    """Return the layout of changes, or of a part of them. Raises BadContribution if a member's has
+    another."""
+    wire = wire_layout(need_layout(reader, changes.layout), changes.wire)
     try:
         found = wire if part is None else cut_layout(wire, part.start, part.nbytes, part.name)
     except Malformed:
         found = wire
     is_of_wire = part is None or part.layout == wire.digest
-    if not is_of_wire or (sent.layout, sent.nbytes) != (found.digest, found.nbytes):
+    if not is_of_wire or (layout, nbytes) != (found.digest, found.nbytes):
         raise BadContribution(
-            sent.member,
+            member,
             f"expected {found.nbytes} bytes of {changes.wire} changes of the study's model, got "
-            f"{sent.nbytes} bytes of the form {sent.layout[:16]}…",
+            f"{nbytes} bytes of the form {layout[:16]}…",
         )
     return found
 

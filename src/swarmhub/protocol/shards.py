@@ -4,8 +4,9 @@ has all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from swarmhub.contract.records import Contribution, Model, Round, SettledShard
 from swarmhub.contract.round.election import get_line
@@ -87,10 +88,10 @@ def fetch_first_shards(view: View) -> Iterator[Effect]:
     """Pull contributions as they arrive: those parts for which this node is the first in line of
     the roster."""
     for c in view.r.contributions:
-        for shard, part in enumerate(get_parts_of(c)):
-            line = get_line(view.r, view.r.roster, shard)
+        for part in get_parts_of(c):
+            line = get_line(view.r, view.r.roster, part.shard)
             if line and line[0] == view.me:
-                piece = cut_contribution(c, part, shard)
+                piece = cut_contribution(c, part)
                 if piece.digest not in view.local.held:
                     yield from pull_contribution(view, piece)
 
@@ -107,8 +108,24 @@ def hold_settled(view: View, settled: SettledShard) -> Iterator[Effect]:
     digest = view.part.compute_digest(settled.root)
     if digest not in view.local.held:
         piece = Piece(digest, view.part.nbytes, view.part.name)
-        holders = tuple(dict.fromkeys([settled.leader, *settled.receipts, *view.r.contributors]))
+        holders = line_up(settled, view.r.contributors)
         yield from pull(view.local, view.now_ms, piece, holders, durable=False)
+
+
+class Backed(Protocol):
+    """What a leader has settled, with receipts: a shard, a sum, a model."""
+
+    @property
+    def leader(self) -> MemberId: ...
+
+    @property
+    def receipts(self) -> tuple[MemberId, ...]: ...
+
+
+def line_up(settled: Backed, others: Iterable[MemberId]) -> tuple[MemberId, ...]:
+    """Return the holders to ask for what was settled: its leader, the signers of its receipts, then
+    others, each once."""
+    return tuple(dict.fromkeys([settled.leader, *settled.receipts, *others]))
 
 
 def hold_whole(
@@ -117,19 +134,19 @@ def hold_whole(
     whole: Described,
     shards: Sequence[SettledShard],
     holders: tuple[MemberId, ...],
+    durable: bool = True,
 ) -> Iterator[Effect]:
-    """Have a blob that was settled in shards: join its parts, and fetch those that lack. A node
-    that has none of them, or cannot get one, fetches the whole."""
+    """Have a settled blob. If it was settled in shards, join its parts, and fetch those that lack.
+    A node that has none of them, or cannot get one, fetches the whole."""
     if whole.digest in local.held:
         return
     pieces = get_settled_pieces(whole, shards)
     missing = [(p, s) for p, s in zip(pieces, shards, strict=True) if p.digest not in local.held]
     is_in_vain = any(p.digest in local.failed for p, _ in missing)
     if len(missing) == len(pieces) or is_in_vain:
-        yield from pull(local, now_ms, whole, holders)
+        yield from pull(local, now_ms, whole, holders, durable)
         return
     for piece, shard in missing:
-        line = tuple(dict.fromkeys([shard.leader, *shard.receipts, *holders]))
-        yield from pull(local, now_ms, piece, line, durable=False)
+        yield from pull(local, now_ms, piece, line_up(shard, holders), durable=False)
     if not missing:
         yield Join(whole.digest, whole.nbytes, whole.layout, tuple(p.digest for p in pieces))

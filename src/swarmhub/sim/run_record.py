@@ -57,7 +57,7 @@ class RunRecord:
         self._answers: dict[int, dict[MemberId, str]] = {}
         self._claimed: dict[int, str] = {}
         self._signed: set[MemberId] = set()  # for the newest settlement
-        # by settled shard: its signers, and who had been caught by then
+        # signers of each settled shard, and the members caught by then
         self._backed: dict[int, tuple[set[MemberId], set[MemberId]]] = {}
         self._shards: list[Digest] = []  # settled in the open round
         self._parts: dict[MemberId, set[Digest]] = {}  # of contributions of the open round

@@ -216,7 +216,8 @@ class ShardSettled(RoundEvent):
 
 @dataclass(frozen=True)
 class ConfirmStarted(RoundEvent):
-    """Enough shares are shown: every node can compute the model, and a leader offers it."""
+    """Every node can compute the model, of a sum that is open or of a settled change, and a leader
+    offers it."""
 
     revision: int
     term: int

@@ -61,7 +61,7 @@ class MaskedSum:
     layout: Digest
     leader: MemberId
     receipts: tuple[MemberId, ...]
-    shards: tuple[SettledShard, ...] = ()
+    shards: tuple[SettledShard, ...] = ()  # if it was merged in parts; the others: of the last one
 
 
 @dataclass(frozen=True)

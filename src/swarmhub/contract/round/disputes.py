@@ -42,7 +42,7 @@ from swarmhub.contract.round.election import get_candidates, get_leader, has_led
 from swarmhub.contract.round.endings import put
 from swarmhub.contract.round.kinds import KINDS, is_led, is_taken
 from swarmhub.contract.round.phases import next_term
-from swarmhub.contract.round.shards import find_round, get_views, make_key
+from swarmhub.contract.round.shards import find_due, find_shard, get_views, make_key
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Dispute, Recompute, receipt_message
 from swarmhub.types import OFFER_DOMAIN, Digest, MemberId, PublicKey
@@ -152,7 +152,7 @@ def dismiss(ctx: Context, r: Round) -> None:
 
 def end_dispute(ctx: Context, key: str) -> None:
     """Dismiss a dispute if too few have recomputed the chunk in time."""
-    r = find_round(ctx.state, key)
+    r = find_due(ctx.state, key)
     if r is not None and r.lead.dispute is not None:
         dismiss(ctx, r)
 
@@ -170,7 +170,7 @@ def get_accounts(
 ) -> tuple[PublicKey, ...]:
     """Return the keys with which a member may have signed an offer of a shard in the open revision
     of a study."""
-    r = find_round(state, f"{name}/{shard}")
+    r = find_shard(state, name, shard)
     former = r.lead.former_accounts if r is not None else ()
     now = MEMBER.need(state, member).account
     return (now, *(f.account for f in former if f.member == member))

@@ -52,7 +52,7 @@ from swarmhub.contract.round.shards import (
     close_shards,
     compute_most,
     count_shards,
-    find_round,
+    find_due,
     get_views,
     make_key,
     open_shards,
@@ -268,7 +268,7 @@ def pass_over_false_leaders(r: Round) -> Round:
 
 def end_term(ctx: Context, key: str) -> None:
     """End a leader's term when its time is over (if the round is still open and merging)."""
-    r = find_round(ctx.state, key)
+    r = find_due(ctx.state, key)
     if r is not None:
         next_term(ctx, r.study, r.lead.shard)
 

@@ -118,14 +118,13 @@ def cut_round(r: Round) -> Round:
     if not parts:
         return r
     part = parts[r.lead.shard]
-    return replace(r, contributions=tuple(cut_contribution(c, part, r.lead.shard)
-                                          for c in r.contributions))  # fmt: skip
+    return replace(r, contributions=tuple(cut_contribution(c, part) for c in r.contributions))
 
 
 @functools.lru_cache(maxsize=4096)  # a node asks at each decision
-def cut_contribution(c: Contribution, part: Part, shard: int) -> Contribution:
+def cut_contribution(c: Contribution, part: Part) -> Contribution:
     """Return a contribution to one shard."""
-    digest = part.compute_digest(c.parts[shard])
+    digest = part.compute_digest(c.parts[part.shard])
     return replace(c, digest=digest, nbytes=part.nbytes, layout=part.name, parts=())
 
 
@@ -194,14 +193,14 @@ def make_key(timer: str, r: Round) -> str:
     return f"{timer}/{r.study}/{r.lead.shard}" if r.lead.shard else f"{timer}/{r.study}"
 
 
-def read_key(key: str) -> tuple[str, int]:
-    """Return study and shard of a deadline's key, without its timer."""
-    name, _, shard = key.partition("/")
-    return name, int(shard or 0)
+def find_shard(state: Reader, study: str, shard: int) -> Round | None:
+    """Return the open round with the leadership of one shard; None if there is no such shard."""
+    r = ROUND.get(state, study)
+    return None if r is None or shard >= count_shards(r) else ROUND.of_shard(state, study, shard)
 
 
-def find_round(state: Reader, key: str) -> Round | None:
-    """Return the open round with the leadership of the shard of a deadline; None if it is over."""
-    name, shard = read_key(key)
-    r = ROUND.get(state, name)
-    return None if r is None or shard >= count_shards(r) else ROUND.of_shard(state, name, shard)
+def find_due(state: Reader, key: str) -> Round | None:
+    """Return the open round with the leadership of the shard of a deadline, whose key comes without
+    its timer; None if it is over."""
+    study, _, shard = key.partition("/")
+    return find_shard(state, study, int(shard or 0))
