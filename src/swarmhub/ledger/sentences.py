@@ -112,7 +112,8 @@ WORDS: dict[type[e.Event], dict[str, dict[Any, str]]] = {
 
 
 def say_event(event: e.Event, names: Mapping[MemberId, str]) -> str:
-    """Return an event as a sentence with members' names ("member 3" without one)."""
+    """Return an event as a sentence with members' names ("member 3" without one), and with its
+    shard, if it is not the first."""
     words = WORDS.get(type(event), {})
     said = {
         key: words[key][value] if key in words else _say(key, value, names)
@@ -122,7 +123,8 @@ def say_event(event: e.Event, names: Mapping[MemberId, str]) -> str:
     if sentence is None:  # a test forbids it; a node must not fall over it
         said_of = ", ".join(f"{key} {value}" for key, value in said.items())
         return f"{e.get_event_name(type(event))}: {said_of}"
-    return sentence.format_map(said)
+    shard = 0 if isinstance(event, e.ShardSettled) else getattr(event, "shard", 0)
+    return sentence.format_map(said) + (f" (shard {shard})" if shard else "")
 
 
 def members_of(event: e.Event) -> set[MemberId]:
