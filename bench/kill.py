@@ -27,7 +27,7 @@ cards_missed         roles with moments that never came, though the campaign had
                      those of a full campaign (200 kills or more) are tried once more at its end
 
 With --hang-s a victim is stopped at its moment (SIGSTOP) and goes on after so many seconds, while
-the others go on without it; not at the moments of the ledger's turn, which is everybody's lock.
+the others go on without it; not while it has the ledger's turn to write, which is everybody's lock.
 With --state, swarms that are done are noted in the file, and a second run goes on behind them.
 The exit code is 1 where anything was lost, differs, did not finish or is a fault (then logs and
 ledger are kept), and where a full campaign missed a moment or its takeovers took too long.
@@ -224,11 +224,15 @@ class Campaign:
             self.watches[name] = loop.create_task(self._watch(name))
 
     async def _watch(self, name: str) -> None:
-        """Notice that it has been stopped."""
-        path = Path(f"/proc/{self.ward.pid(name)}/stat")
-        with contextlib.suppress(FileNotFoundError):  # it has ended
-            while path.read_text().rpartition(")")[2].split()[0] != "T":
+        """Notice that it has been stopped. If another thread of it then has the turn to write,
+        which is everybody's lock, it goes on until that is over."""
+        pid = self.ward.pid(name)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            while not is_stopped(pid):
                 await asyncio.sleep(0.01)
+            while self.swarm.has_turn(pid):
+                self.ward.signal(name, signal.SIGCONT)
+                self.swarm.stop_node(int(name.split()[1]))
             self._lost(name)
 
     def _died(self, name: str) -> None:
@@ -441,6 +445,18 @@ class Campaign:
             for mark in ("Traceback", " ERROR "):
                 for line in [x for x in lines if mark in x][:3]:
                     self.tally.faults.append(f"{path.parent.parent.name}/{path.name}: {line}")
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether all threads of a process stand still. Raises FileNotFoundError or ProcessLookupError
+    if it has ended."""
+    states = [
+        path.read_text().rpartition(")")[2].split()[0]
+        for path in Path(f"/proc/{pid}/task").glob("*/stat")
+    ]
+    if not states:
+        raise ProcessLookupError
+    return set(states) == {"T"}
 
 
 def is_that(path: Path, settled: dict[Digest, Digest]) -> bool:

@@ -53,7 +53,7 @@ def deck(roles: list[str], hanging: bool) -> list[Plan]:
     found = [
         Plan(role, moment)
         for role, prefixes in ROLES.items()
-        for moment in HERE
+        for moment in sorted(HERE)
         if moment.startswith(prefixes)
         and not (role == "late joiner" and moment.startswith(NOT_WHEN_LATE))
     ]

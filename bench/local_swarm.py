@@ -76,10 +76,22 @@ class LocalSwarm:
         command = [sys.executable, str(self.scripts[i]), *arguments]
         return self.children.start_command(name, command, log, **variables)
 
+    @property
+    def _turns(self) -> Path:
+        return self.root / "ledger.sqlite.turns"
+
+    def has_turn(self, pid: int) -> bool:
+        """Whether it is this process's turn to write into the ledger."""
+        inode = self._turns.stat().st_ino
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        return any(
+            kind == "FLOCK" and (int(owner), int(where.split(":")[2])) == (pid, inode)
+            for _, kind, _, _, owner, where, *_ in locks
+        )
+
     def stop_node(self, i: int) -> None:
         """SIGSTOP, but not while it is its turn to write: it would hold up everybody."""
-        turns = self.root / "ledger.sqlite.turns"
-        with turns.open("a") as file:
+        with self._turns.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             self.children.signal(f"node {i}", signal.SIGSTOP)
             time.sleep(0.05)

@@ -1,7 +1,10 @@
 """The campaign of kills, small: `bench/kill.py` with a thousand is the real one."""
 
 import asyncio
+import fcntl
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ import kill
 import kill_deck
 import kill_tally
 import pytest
+from local_swarm import LocalSwarm
 from long_runs import long_run
 
 pytestmark = pytest.mark.campaign
@@ -55,6 +59,39 @@ def test_members_that_hang_at_named_moments_hold_up_nobody(tmp_path):
     found = json.loads(done.stdout)
     assert found["kills"] >= 5
     assert (found["finished"], found["differing"], found["lost_rounds"]) == (True, 0, 0)
+
+
+def test_who_has_the_turn_to_write_is_known(tmp_path):
+    swarm = LocalSwarm(tmp_path, 4, None)
+    with (tmp_path / "ledger.sqlite.turns").open("w") as file:
+        assert not swarm.has_turn(os.getpid())
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert (swarm.has_turn(os.getpid()), swarm.has_turn(os.getppid())) == (True, False)
+    assert not swarm.has_turn(os.getpid())
+
+
+def test_a_process_is_stopped_once_all_its_threads_are():
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert not kill.is_stopped(child.pid)
+        child.send_signal(signal.SIGSTOP)
+        os.waitpid(child.pid, os.WUNTRACED)
+        assert kill.is_stopped(child.pid)
+        child.kill()
+    with pytest.raises(ProcessLookupError):
+        kill.is_stopped(child.pid)
+
+
+def test_a_seed_deals_the_same_cards_in_every_process():
+    deal = "import kill_deck; c = kill_deck.deal(2, list(kill_deck.ROLES), True, False)"
+    dealt = {
+        subprocess.run(
+            [sys.executable, "-c", f"{deal}; print(*(next(c) for _ in range(9)), sep='|')"],
+            cwd=BENCH, env={**os.environ, "PYTHONHASHSEED": str(i)}, text=True, check=True,
+            capture_output=True,
+        ).stdout
+        for i in range(3)
+    }  # fmt: skip
+    assert len(dealt) == 1
 
 
 def noted(**changes):
