@@ -210,13 +210,13 @@ def rotation(bed: Hospitals, fault: Fault) -> str:
 
 
 def removal(bed: Hospitals, fault: Fault) -> str:
-    """The others vote a hospital out."""
+    """The others vote a hospital out; its trainer then ends for good."""
+    for name in (f"node {fault.host}", f"trainer {fault.host}"):
+        bed.expected[name] = False
     bed.at_desk(OBSERVER, lambda client: client.submit(Remove(fault.host)))
     vote(bed, [i for i in find_members(bed) if i not in (OBSERVER, fault.host)],
          lambda: f"Hospital {fault.host}" not in bed.members(OBSERVER))  # fmt: skip
     time.sleep(LOOK_S)
-    for name in (f"node {fault.host}", f"trainer {fault.host}"):
-        bed.expected[name] = False
     return f"Hospital {fault.host} removed"
 
 

@@ -65,7 +65,7 @@ def study_of(ids):
     return Study(
         NAME, LONG, ids[0], "running", approved=ids, ready=ids, lineage=LONG,
         enrolled=tuple(Enrolment(m, MAX_SAMPLES) for m in ids),
-        settled=tuple(LastSettled(m, 100_003, 1 << 52, 31, 100_000) for m in ids),
+        settled=tuple(LastSettled(m, 100_003, 1 << 52, 31, 100_000, 1 << 40) for m in ids),
         current=model, best=model, resumes=Position(100_003, 31, 100_000, 99_999, 99_999),
         best_score=Score(LONG, BIG, BIG, METRICS, ids), scorers=ids,
     )  # fmt: skip
@@ -83,10 +83,10 @@ def round_of(ids):
         tuple(FormerAccount(m, LONG) for m in ids * MAX_FORMER),
     )  # fmt: skip
     return Round(
-        NAME, 100_003, "evaluate", "COLLECTING", ids, LONG, 31, 100_000, 1 << 52, 1000, ids,
-        BIG,
+        NAME, 100_003, "evaluate", "COLLECTING", ids, LONG, 31, 100_000, 1 << 52, 1 << 52,
+        1000, ids, BIG,
         contributions=tuple(
-            Contribution(m, LONG, BYTES, LONG, MAX_SAMPLES, seen) for m in ids
+            Contribution(m, LONG, BYTES, LONG, MAX_SAMPLES, seen, took_ms=1 << 40) for m in ids
         ),
         left_out=tuple(LeftOut(m, LONG) for m in ids),
         grace="running", reports=tuple(reports), strikes=ids * 2, lead=lead,

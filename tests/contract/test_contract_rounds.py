@@ -26,6 +26,7 @@ from swarmhub.contract.transactions import (
     Finish,
     Poke,
     Ready,
+    Retract,
     Withdraw,
 )
 
@@ -251,6 +252,65 @@ def test_a_grace_of_nothing_closes_the_set_in_the_follow_up_block():
     c = initialised(4, quorum_grace_ms=0)
     c.contribute(1, 2, 3)
     assert c.round().phase == "MERGING"
+
+
+def paced(usual_ms, slow_ms, grace_ms):
+    """A study in whose last round member 4 took longer than the three others."""
+    c = initialised(4, min_peers=3, quorum_grace_ms=grace_ms)
+    began_ms = c.round().began_ms
+    c.now_ms = began_ms + usual_ms
+    c.contribute(1, 2, 3)
+    c.now_ms = began_ms + slow_ms
+    c.contribute(4)
+    c.settle()
+    return c
+
+
+def test_a_round_waits_for_half_as_long_again_as_a_member_took_for_its_last():
+    c = paced(usual_ms=10_000, slow_ms=60_000, grace_ms=55_000)
+    last = {s.member: s.took_ms for s in c.study().settled}
+    assert last[4] == 60_000
+    assert all(10_000 <= last[m] < 10_010 for m in (1, 2, 3))  # a block each
+    r = c.round()
+    c.now_ms = r.began_ms + 12_000
+    c.contribute(1, 2, 3)
+    due_ms = c.due_ms(f"grace/{HEART}")
+    assert 0 <= due_ms - (r.began_ms + 90_000) < 10
+    c.now_ms = due_ms - 1
+    c.idle()
+    assert c.round().phase == "COLLECTING"
+    c.now_ms = due_ms
+    c.idle()
+    assert (c.round().phase, c.round().contributors) == ("MERGING", (1, 2, 3))
+
+
+def test_who_has_contributed_is_waited_for_no_more():
+    c = paced(usual_ms=10_000, slow_ms=60_000, grace_ms=55_000)
+    c.contribute(4, 1, 2)
+    assert 0 <= c.due_ms(f"grace/{HEART}") - (c.now_ms + 55_000) < 10
+
+
+def test_no_member_makes_rounds_longer_than_ten_times_the_usual():
+    c = paced(usual_ms=3_000, slow_ms=22_000, grace_ms=20_000)
+    r = c.round()
+    c.contribute(1, 2, 3)
+    usual_ms = sorted(s.took_ms for s in c.study().settled)[1]
+    assert 0 <= c.due_ms(f"grace/{HEART}") - (r.began_ms + 10 * usual_ms) < 10
+
+
+def test_a_round_that_began_again_tells_nothing_of_a_members_pace():
+    c = initialised(4, min_peers=3, quorum_grace_ms=50_000)
+    c.idle(10_000)
+    c.contribute(1, 2, 3, 4)
+    c.settle()
+    before = {s.member: s.took_ms for s in c.study().settled}
+    c.contribute(1)
+    c.ok(1, Retract(c.ref()))
+    c.idle(40_000)
+    c.contribute(1, 2, 3, 4)
+    assert c.round().revision
+    c.settle()
+    assert {s.member: s.took_ms for s in c.study().settled} == before
 
 
 def test_a_late_contribution_is_told_where_to_go_on():

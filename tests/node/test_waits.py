@@ -17,6 +17,18 @@ def said(c, later_ms=0, name=HEART):
     return wait and wait.sentence
 
 
+def test_a_missing_member_is_named_with_the_time_that_it_takes():
+    c = initialised(3, min_peers=3, rounds=4)
+    began_ms = c.round().began_ms
+    c.contribute(1, 2)
+    c.now_ms = began_ms + 9 * 60_000
+    c.contribute(3)
+    c.settle()
+    c.contribute(1, 2)
+    last = f"waiting for {c.member(3).name}: last contributed in round 1, 14 min ago"
+    assert said(c, 14 * 60_000) == f"{last}, which took it 9 min"
+
+
 def test_a_missing_member_is_named_with_its_last_round():
     c = initialised(3, min_peers=3, rounds=4)
     c.play()

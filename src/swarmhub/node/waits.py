@@ -22,6 +22,7 @@ from swarmhub.contract.records import (
 from swarmhub.contract.round.budget import is_beyond
 from swarmhub.contract.round.election import get_candidates
 from swarmhub.contract.round.kinds import (
+    COLLECTING,
     CONFIRMING,
     DEALING,
     KEYING,
@@ -40,6 +41,7 @@ from swarmhub.types import MemberId
 from swarmhub.words import say_age
 
 NOTICE_MS = 7 * 86_400_000  # before an approval lapses
+SAID_MS = 1000  # a shorter training is not worth a word
 MAX_NAMED = 5  # members that a sentence names; the record has them all
 
 
@@ -282,6 +284,10 @@ def _describe_absent(
     with a spent privacy budget it cannot."""
     study, spec, r = of
     missing = _describe(state, study, spec, member, now_ms)
+    last = study.last_settled_of(member)
+    took_ms = last.took_ms if last is not None and last.stage == r.stage else 0
+    if took_ms >= SAID_MS and r.phase == COLLECTING:
+        missing = replace(missing, said=f"{missing.said}, which took it {say_age(took_ms)}")
     if r.phase == UNMASKING or not is_beyond(state, spec, r, member):
         return missing
     return replace(missing, said=f"{missing.name}: its privacy budget in this study is spent")

@@ -100,7 +100,8 @@ def say_rounds(spec: Spec) -> str:
     most = "up to " if spec.stages else ""
     return (
         f"{first}{most}{training} of training with a merge every {spec.sync_every}; a round waits "
-        f"{say_duration(spec.quorum_grace_ms)} for the rest once enough have contributed, and a "
+        f"{say_duration(spec.quorum_grace_ms)} for the rest once enough have contributed, longer "
+        "for a hospital whose last round took longer, and a "
         f"leader has {say_duration(spec.leader_timeout_ms)} and the time to move the models at "
         f"{say_bytes(spec.transfer_bytes_per_s)} a second"
     )

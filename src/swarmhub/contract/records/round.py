@@ -42,6 +42,7 @@ class Contribution:
     weight: int
     evaluations: tuple[Evaluation, ...] = ()
     parts: tuple[Digest, ...] = ()  # roots of its shards; (): it is merged as a whole
+    took_ms: int = 0  # block time since the collection began; 0: the round had begun again
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class Round:
     stage: int = 0  # index into the study's stages
     turn: int = 1  # round of the stage
     opened_ms: int = 0  # time of the block that opened it
+    began_ms: int = 0  # time of the block with which it first began to collect
     min_peers: int = 1  # it closes with no fewer contributions: follows from the terms and enrolled
     enrolled: tuple[MemberId, ...] = ()  # f is computed from these
     revision: int = 0  # of the set of contributions

@@ -137,13 +137,15 @@ class Score:
 
 @dataclass(frozen=True)
 class LastSettled:
-    """The newest round that was settled with a contribution of `member`, and its block's time."""
+    """The newest round that was settled with a contribution of `member`, and its block's time.
+    `took_ms` is the time from the beginning of the collection to that contribution."""
 
     member: MemberId
     number: int
     time_ms: int
     stage: int = 0  # index
     turn: int = 1  # round of the stage
+    took_ms: int = 0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from swarmhub.contract.records import (
     Study,
 )
 
+MOST_TIMES = 10  # the lower median of what the roster's last rounds took
+
 
 def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
     """Return the round without contributions of another layout than most have (if as many have
@@ -41,13 +43,25 @@ def leave_odd_ones_out(ctx: Context, r: Round) -> Round:
 def note_settled(ctx: Context, study: Study, r: Round) -> Study:
     """Record that the round was settled with these contributions, and when."""
     last = {s.member: s for s in study.settled}
-    now_ms = ctx.env.time_ms
-    last.update({m: LastSettled(m, r.number, now_ms, r.stage, r.turn) for m in r.contributors})
+    for c in r.contributions:
+        took_ms = c.took_ms or (last[c.member].took_ms if c.member in last else 0)
+        last[c.member] = LastSettled(c.member, r.number, ctx.env.time_ms, r.stage, r.turn, took_ms)
     return replace(study, settled=tuple(last[m] for m in sorted(last)))
 
 
-def compute_grace_ms(spec: Spec, r: Round) -> int:
-    """Return how long a round waits for the rest of its roster, in ms. Once a part of it was void,
-    this is at least a leader's time: otherwise a member that is always first, and serves its
-    contribution to nobody, would be in each set instead of an honest one."""
-    return max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
+def compute_grace_ms(study: Study, spec: Spec, r: Round, now_ms: int) -> int:
+    """Return how long a round waits for the rest of its roster, in ms: what the terms say, and
+    until the slowest of those that lack has had half as long again as in its last round. A slow
+    member gets MOST_TIMES what is usual at most: without that bound, one that comes a little later
+    in each round would make all rounds longer for ever. Once a part of the round was void, this is
+    at least a leader's time: otherwise a member that is always first, and serves its contribution
+    to nobody, would be in each set instead of an honest one."""
+    least_ms = max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
+    last = [s for s in study.settled if s.stage == r.stage and s.took_ms]
+    took_ms = {s.member: s.took_ms for s in last if s.member in r.roster}
+    lacking_ms = [ms for m, ms in took_ms.items() if r.contribution_of(m) is None]
+    if not lacking_ms:
+        return least_ms
+    usual_ms = sorted(took_ms.values())[(len(took_ms) - 1) // 2]
+    patience_ms = min(max(lacking_ms) * 3 // 2, MOST_TIMES * usual_ms)
+    return max(least_ms, r.began_ms + patience_ms - now_ms)

@@ -138,7 +138,8 @@ def advance(ctx: Context, name: str) -> None:
             close(ctx, spec, r)
     elif not r.grace:
         put(ctx, replace(r, grace="running"))
-        deadlines.mark(ctx.state, f"grace/{name}", compute_grace_ms(spec, r))
+        grace_ms = compute_grace_ms(STUDY.need(ctx.state, name), spec, r, ctx.env.time_ms)
+        deadlines.mark(ctx.state, f"grace/{name}", grace_ms)
 
 
 def advance_keys(ctx: Context, spec: Spec, r: Round) -> Round:
@@ -220,6 +221,8 @@ def close(ctx: Context, spec: Spec, r: Round) -> None:
 def enter(ctx: Context, r: Round, phase: str) -> Round:
     """Enter a phase and start its timers."""
     r = replace(r, phase=phase).with_lead(since_term=r.lead.term)
+    if phase == COLLECTING and not r.began_ms:
+        r = replace(r, began_ms=ctx.env.time_ms)
     if phase == SETTLED:  # an evaluation without counts: its metrics are its result
         study, spec = STUDY.need(ctx.state, r.study), SPEC.need(ctx.state, r.study)
         study = note_settled(ctx, take_scores(ctx, study, spec, r), r)

@@ -151,8 +151,9 @@ def contribute(ctx: Context, tx: Contribute) -> None:
         need_budget(ctx.state, spec, member.id)  # it is spent when the sum is opened
     else:
         spend(ctx, r, member.id, tx.digest)
+    took_ms = 0 if r.revision else ctx.env.time_ms - r.began_ms
     entry = Contribution(
-        member.id, tx.digest, tx.nbytes, tx.layout, tx.weight, tx.evaluations, tx.parts
+        member.id, tx.digest, tx.nbytes, tx.layout, tx.weight, tx.evaluations, tx.parts, took_ms
     )
     contributions = tuple(sorted((*r.contributions, entry), key=lambda c: c.member))
     roster = tuple(sorted({*r.roster, member.id}))
