@@ -160,6 +160,10 @@ class SpentError(MaskError):
     """A secret of a masked round that is lost, or was used already: secrets are used once."""
 
 
+class NotNow(SwarmhubError):
+    """A node cannot answer its trainer now, but soon: the trainer waits, and asks again."""
+
+
 class TrainerError(SwarmhubError):
     """The trainer's side of a study failed."""
 

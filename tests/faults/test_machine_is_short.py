@@ -17,7 +17,7 @@ from parts import no_sweep, services_on
 from swarmhub.blobs import BlobStore
 from swarmhub.blobs.files import disk_error
 from swarmhub.contract.records import Stage
-from swarmhub.errors import BlobError, PeerError
+from swarmhub.errors import BlobError, NotNow, PeerError
 from swarmhub.home.head import load_head
 from swarmhub.node import head_saver, problems, work
 from swarmhub.node.services import Services
@@ -27,6 +27,7 @@ from swarmhub.node.trainer_api import server as local_api
 from swarmhub.node.trainer_api.server import LocalApi
 from swarmhub.params import CHUNK_BYTES
 from swarmhub.protocol import LocalState, RecomputeChunk, Submit, audit_procedure
+from swarmhub.train import client
 
 NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -179,7 +180,7 @@ def test_the_watch_over_trainers_goes_on_without_descriptors(tmp_path, monkeypat
     asyncio.run(story())
 
 
-def test_a_trainer_whose_node_has_no_descriptors_is_cut_off_and_comes_again(tmp_path):
+def test_a_trainer_whose_node_has_no_descriptors_is_told_to_wait(tmp_path):
     async def story():
         board = Board(tmp_path)
         api = LocalApi(board, board, board)
@@ -188,11 +189,20 @@ def test_a_trainer_whose_node_has_no_descriptors_is_cut_off_and_comes_again(tmp_
         async def short(request):
             raise NO_DESCRIPTOR
 
+        async def cut(request):
+            raise ConnectionResetError
+
+        async def renewing(request):
+            raise NotNow("new keys")
+
         async def wrong(request):
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        with pytest.raises(ConnectionResetError):
-            await api._guard(request, short)
+        for busy, said in ((short, "Too many"), (cut, "was cut"), (renewing, "new keys")):
+            answer = await api._guard(request, busy)
+            assert isinstance(answer, web.Response)
+            assert answer.status == client.NOT_NOW
+            assert said in answer.text
         answer = await api._guard(request, wrong)
         assert isinstance(answer, web.Response)
         assert answer.status == 400

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from parts import services_on
 
-from swarmhub.errors import BadInput
+from swarmhub.errors import BadInput, NotNow
 from swarmhub.home.card import make_card
 from swarmhub.home.home import Home
 from swarmhub.home.membership import RENEWS, Standing
@@ -42,13 +42,13 @@ def status_of(services):
 
 
 @pytest.mark.parametrize("are_in_place", [False, True])
-def test_its_trainer_is_cut_off_and_not_refused(homes, chain, are_in_place):
+def test_its_trainer_waits_and_is_not_refused(homes, chain, are_in_place):
     services = services_on(homes[0], state=chain.state)  # with the old keys
     if are_in_place:
         assert finish_rotation(homes[0], chain.state)
     status = status_of(services)
     assert status.standing() == Standing("waiting", True, RENEWS)
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(NotNow):
         Sessions(services, None, status)._need_me()
 
 

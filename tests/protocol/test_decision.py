@@ -58,6 +58,7 @@ from swarmhub.protocol import (
     may_read,
 )
 from swarmhub.protocol import audit as audit_room
+from swarmhub.protocol.answers import find_fault
 from swarmhub.protocol.decision import unite
 
 
@@ -500,6 +501,23 @@ def test_an_answer_that_comes_while_the_others_merge_is_expected_but_no_new_task
         PreparedContribution(r.number, r.base, digest("x"), digest("root"), 64, LAYOUT, 10), 0
     )
     assert expect(state, local) is None
+
+
+def test_an_answer_is_late_once_the_change_of_a_round_is_settled():
+    """It would have the form of a change, and the round takes a model now: no trainer's fault."""
+    c = merging(4)
+    r = c.round()
+    late = r.contributions[0].member
+    state = Overlay(c.state)
+    change = replace(r, phase="CONFIRMING", wire="int8", contributions=r.contributions[1:])
+    ROUND.put(state, HEART, record=change)
+    local = LocalState(HEART, late, held={c.study().current.digest})
+    assert expect(state, local) is None
+    of_change = PreparedContribution(
+        r.number, r.base, digest("x"), digest("root"), 64, digest("y"), 10
+    )
+    local.learn(of_change, 0)
+    assert find_fault(state, local) == ""
 
 
 def retractions(c, local):

@@ -56,6 +56,30 @@ def test_a_refusal_is_known_by_its_code(tmp_path, door):
     node.close()
 
 
+class Busy(Door):
+    """Cannot answer at first."""
+
+    asked = 0
+
+    def do_POST(self):
+        Busy.asked += 1
+        self.path = "/503/NotNow" if Busy.asked < 3 else "/200/x"
+        super().do_POST()
+
+
+def test_a_node_that_cannot_answer_now_is_asked_again_and_says_why(tmp_path, door, monkeypatch):
+    monkeypatch.setattr(client, "UNSAID_S", 0.0)
+    monkeypatch.setattr(Busy, "asked", 0)
+    door.RequestHandlerClass = Busy
+    open_door(tmp_path, door)
+    said = []
+    node = NodeClient(tmp_path, notices=Notices(said.append))
+    assert node.post("/", {})["code"] == "x"
+    node.close()
+    assert Busy.asked == 3
+    assert said == ["no: NotNow; waiting for it", "the node answers; going on"]
+
+
 def test_a_node_that_stays_away_is_named_and_how_to_start_it(tmp_path, monkeypatch):
     monkeypatch.setattr(client, "UNSAID_S", 0.0)
     said = []

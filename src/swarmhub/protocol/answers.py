@@ -17,6 +17,7 @@ from swarmhub.contract.records import (
 )
 from swarmhub.contract.refusals import Refusal
 from swarmhub.contract.round.checks import check_contribution
+from swarmhub.contract.round.kinds import is_set_final
 from swarmhub.contract.state import Reader
 from swarmhub.contract.transactions import Contribute
 from swarmhub.errors import TrainerError
@@ -68,9 +69,11 @@ def prepare_answer(
 
 def find_fault(state: Reader, local: LocalState) -> str:
     """Return why the trainer's answer to the open round can never be accepted, in the contract's
-    words; "" if it can, or is to another round."""
+    words; "" if it can, is late, or is to another round."""
     r, prepared = ROUND.get(state, local.study), local.prepared
-    if r is None or prepared is None or (prepared.number, prepared.base) != (r.number, r.base):
+    if r is None or prepared is None or is_set_final(r):
+        return ""
+    if (prepared.number, prepared.base) != (r.number, r.base):
         return ""
     try:
         check_answer(state, local.study, local.me, prepared)

@@ -44,12 +44,12 @@ def assign(state: Reader, local: LocalState) -> TrainingTask | None:
 
 def expect(state: Reader, local: LocalState) -> TrainingTask | None:
     """Return the task that an answer of the trainer may be to, also one that comes when the others
-    merge already: they may have to collect again."""
+    merge already: they may have to collect again. None once the set is final."""
     view = make_view(state, local, 0)
     if view is None:
         return None
     r, study, prepared = view.r, view.study, local.prepared
-    if not view.stage.takes(local.me):
+    if not view.stage.takes(local.me) or is_set_final(r):
         return None
     answered = prepared is not None and (prepared.number, prepared.base) == (r.number, r.base)
     if answered or r.contribution_of(local.me) is not None:

@@ -20,6 +20,7 @@ RETRY_S = 0.05
 RETRY_MOST_S = 1.0
 UNSAID_S = 0.5  # shorter outages are not reported
 SOCKET_TIMEOUT_S = 90.0
+NOT_NOW = 503  # it says why
 
 
 class NodeClient:
@@ -37,8 +38,9 @@ class NodeClient:
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send a request (the body may contain records), and return the node's answer. Waits
-        through a restart of the node, and says so. Raises TrainerError if it refuses or stays away
-        longer than `patience_s`, FenceError if it knows another fence."""
+        through a restart of the node, or what keeps it from answering for a while, and says so.
+        Raises TrainerError if it refuses or stays away longer than `patience_s`, FenceError if it
+        knows another fence."""
         return self._call("POST", path, json.dumps(body, default=_to_json).encode())
 
     def get(self, path: str) -> dict[str, Any]:
@@ -46,38 +48,37 @@ class NodeClient:
         return self._call("GET", path, None)
 
     def _call(self, method: str, path: str, data: bytes | None) -> dict[str, Any]:
-        end = time.monotonic() + self._patience_s
+        end, home = time.monotonic() + self._patience_s, self._home
         pause = RETRY_S
         while True:
+            away = f"no node answers on {home}: start it with 'swarmhub up --home {home}'"
             try:
                 connection = self._connect()
                 headers = {"Authorization": f"Bearer {self._token}"}
                 connection.request(method, path, data, headers)
                 response = connection.getresponse()
                 status, text = response.status, response.read()
-                if status != 401:
+                if status == NOT_NOW:
+                    away = str(_read(status, text).get("error")).rstrip(".")
+                elif status != 401:
                     break
-                self.close()  # another node has started on the home: read its token
+                self.close()  # another node has started on the home, or will: read its token
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
                 self.close()
-            start = f"start it with 'swarmhub up --home {self._home}'"
             if time.monotonic() > end:
                 raise TrainerError(
-                    f"Expected a running node on {self._home}, none answers; {start}."
+                    f"Expected an answer of the node within {self._patience_s:.0f} s; {away}."
                 )
             if time.monotonic() > end - self._patience_s + UNSAID_S:
-                self._absent.waiting(f"no node answers on {self._home}: {start}; waiting for it")
+                self._absent.waiting(f"{away}; waiting for it")
             time.sleep(pause)
             pause = min(pause * 1.5, RETRY_MOST_S)
         self._absent.goes_on("the node answers; going on")
-        try:
-            found = json.loads(text) if text else {}
-        except ValueError:
-            found = {"error": f"The node failed ({status}); see its log."}
+        found = _read(status, text)
         if status != 200:
             kind = FenceError if found.get("code") == FenceError.__name__ else TrainerError
             raise kind(str(found.get("error", f"The node answered {status}.")))
-        return dict(found)
+        return found
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._connection is None:
@@ -96,6 +97,13 @@ class NodeClient:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _read(status: int, text: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text)) if text else {}
+    except (ValueError, TypeError):
+        return {"error": f"The node failed ({status}); see its log."}
 
 
 def _to_json(record: Any) -> Any:

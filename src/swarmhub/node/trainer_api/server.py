@@ -25,7 +25,7 @@ from typing import Any
 from aiohttp import web
 
 from swarmhub import codec
-from swarmhub.errors import BadInput, SwarmhubError
+from swarmhub.errors import BadInput, NotNow, SwarmhubError
 from swarmhub.files import is_passing
 from swarmhub.home.home import Home
 from swarmhub.node.services import Services
@@ -110,14 +110,13 @@ class LocalApi:
         try:
             return await handler(request)
         except SwarmhubError as error:
-            return _json({"error": str(error), "code": type(error).__name__}, status=400)
-        except ConnectionError:
-            raise  # the trainer is gone: no fault here
+            status = 503 if isinstance(error, NotNow) else 400
+            return _json({"error": str(error), "code": type(error).__name__}, status)
+        except ConnectionError:  # if it is the trainer's, nobody reads this
+            return _json({"error": "a connection of the node was cut"}, status=503)
         except OSError as error:
             sentence = self._services.problems.report_shortage(error)
-            if is_passing(error):
-                raise ConnectionResetError from None  # the trainer waits and retries
-            return _json({"error": sentence}, status=400)
+            return _json({"error": sentence}, status=503 if is_passing(error) else 400)
 
     async def _look_after_trainers(self) -> None:
         while True:

@@ -15,7 +15,7 @@ from swarmhub import codec
 from swarmhub.contract.records import SPEC, STUDY, Member, Study
 from swarmhub.contract.results import get_results
 from swarmhub.contract.round.checks import STATISTICS_LAYOUT
-from swarmhub.errors import BadInput, FenceError, TrainerError
+from swarmhub.errors import BadInput, FenceError, NotNow, TrainerError
 from swarmhub.files import lock
 from swarmhub.home.rotation import is_renewing
 from swarmhub.node.layouts import find_unlike
@@ -86,12 +86,12 @@ class Sessions:
         return study
 
     def _need_me(self) -> Member:
-        """Return this hospital's record. Raises BadInput if it is no member, ConnectionResetError
-        if it is one under new keys: a trainer that is cut off waits for the node's restart."""
+        """Return this hospital's record. Raises BadInput if it is no member, NotNow if it is one
+        under new keys, with which the node starts again."""
         services = self._services
         me = services.me()
         if me is None and is_renewing(services.home, services.state):
-            raise ConnectionResetError
+            raise NotNow("the node has new keys, and starts again with them")
         if me is None:
             raise BadInput(self._status.standing().said)
         return me
