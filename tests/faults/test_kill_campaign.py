@@ -20,6 +20,7 @@ from long_runs import long_run
 pytestmark = pytest.mark.campaign
 
 BENCH = Path(__file__).parents[2] / "bench"
+PROGRAM = Path(__file__).parents[1] / "programs" / "deal_cards.py"
 
 
 def test_six_kills_at_named_moments_lose_nothing(tmp_path):
@@ -82,12 +83,10 @@ def test_a_process_is_stopped_once_all_its_threads_are():
 
 
 def test_a_seed_deals_the_same_cards_in_every_process():
-    deal = "import kill_deck; c = kill_deck.deal(2, list(kill_deck.ROLES), True, False)"
     dealt = {
         subprocess.run(
-            [sys.executable, "-c", f"{deal}; print(*(next(c) for _ in range(9)), sep='|')"],
-            cwd=BENCH, env={**os.environ, "PYTHONHASHSEED": str(i)}, text=True, check=True,
-            capture_output=True,
+            [sys.executable, str(PROGRAM), str(BENCH)], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": str(i)},
         ).stdout
         for i in range(3)
     }  # fmt: skip
