@@ -161,8 +161,8 @@ class Run:
             self.victims = set(random.Random(event.number).sample(others, self.drop))
 
     def _settle(self, model: Model) -> None:
-        weight = sum(s.weight for s in model.shares)
-        self.expected += sum(step_of(s.member) * s.weight for s in model.shares) / weight
+        steps = [step_of(s.member, model.turn) * s.weight for s in model.shares]
+        self.expected += sum(steps) / sum(s.weight for s in model.shares)
         self.last = model
         self.found.settled += 1
         if self.begun is not None and self.victims == self.away and (self.away or not self.drop):
@@ -204,9 +204,9 @@ class Run:
         return float(errors.max())
 
 
-def step_of(member: int) -> float:
-    """Return the number that a member's trainer adds in each round."""
-    return random.Random(member).random()
+def step_of(member: int, turn: int) -> float:
+    """Return the number that a member's trainer adds in a round: less than CLIP."""
+    return random.Random(member).random() / turn
 
 
 def make_spec(options: argparse.Namespace, is_masked: bool) -> Spec:

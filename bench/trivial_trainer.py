@@ -29,7 +29,7 @@ def main() -> None:
         mine = random.Random(swarm.member).random()
         for turn in swarm.rounds(model):
             for array in model.values():
-                array[::100_000] += mine * turn.number
+                array[::100_000] += mine / turn.number
             time.sleep(options.pause)
             turn.report(samples=100)
 

@@ -231,6 +231,15 @@ def test_fewer_than_min_peers_wait_and_lose_nothing():
     assert (c.round().phase, c.round().contributors) == ("COLLECTING", (1, 2))
 
 
+def closes_at(c, due_ms, with_):
+    c.now_ms = due_ms - 1
+    c.idle()
+    assert c.round().phase == "COLLECTING"
+    c.now_ms = due_ms
+    c.idle()
+    assert (c.round().phase, c.round().contributors) == ("MERGING", with_)
+
+
 def test_the_grace_begins_with_the_min_peers_th_contribution_one_block_later():
     c = initialised(4, min_peers=3, quorum_grace_ms=5000)
     c.contribute(1, 2)
@@ -239,12 +248,7 @@ def test_the_grace_begins_with_the_min_peers_th_contribution_one_block_later():
     assert c.round().grace == "running"
     due = follow_up.block.header.time_ms + 5000
     assert c.due_ms(f"grace/{HEART}") == due
-    c.now_ms = due - 1
-    c.idle()
-    assert c.round().phase == "COLLECTING"
-    c.now_ms = due
-    c.idle()
-    assert (c.round().phase, c.round().contributors) == ("MERGING", (1, 2, 3))
+    closes_at(c, due, with_=(1, 2, 3))
     assert c.deadlines == [f"term/{HEART}"]
 
 
@@ -276,12 +280,7 @@ def test_a_round_waits_for_half_as_long_again_as_a_member_took_for_its_last():
     c.contribute(1, 2, 3)
     due_ms = c.due_ms(f"grace/{HEART}")
     assert 0 <= due_ms - (r.began_ms + 90_000) < 10
-    c.now_ms = due_ms - 1
-    c.idle()
-    assert c.round().phase == "COLLECTING"
-    c.now_ms = due_ms
-    c.idle()
-    assert (c.round().phase, c.round().contributors) == ("MERGING", (1, 2, 3))
+    closes_at(c, due_ms, with_=(1, 2, 3))
 
 
 def test_who_has_contributed_is_waited_for_no_more():
@@ -311,6 +310,18 @@ def test_a_round_that_began_again_tells_nothing_of_a_members_pace():
     assert c.round().revision
     c.settle()
     assert {s.member: s.took_ms for s in c.study().settled} == before
+
+
+def test_a_members_pace_in_another_stage_is_not_its_pace_in_this_one():
+    c = running(4, min_peers=3, statistics=True)
+    c.play()
+    c.settle()
+    assert all(s.took_ms for s in c.study().settled)  # for its statistics
+    c.contribute(1)
+    c.ok(1, Retract(c.ref()))
+    c.contribute(1, 2, 3, 4)
+    c.settle()
+    assert {s.took_ms for s in c.study().settled} == {0}
 
 
 def test_a_late_contribution_is_told_where_to_go_on():

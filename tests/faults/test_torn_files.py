@@ -325,7 +325,7 @@ def test_a_damaged_address_of_the_node_makes_a_trainer_wait(home, content):
     from swarmhub.train.client import NodeClient
 
     home.run_path("api.json").write_text(content)
-    with pytest.raises(TrainerError, match=r"Expected an answer of the node .* no node answers"):
+    with pytest.raises(TrainerError, match=r"Expected an answer of the node .* No node answers"):
         NodeClient(home.root, patience_s=0.0).get("/v1/status")
 
 

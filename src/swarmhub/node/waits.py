@@ -284,8 +284,7 @@ def _describe_absent(
     with a spent privacy budget it cannot."""
     study, spec, r = of
     missing = _describe(state, study, spec, member, now_ms)
-    last = study.last_settled_of(member)
-    took_ms = last.took_ms if last is not None and last.stage == r.stage else 0
+    took_ms = study.took_ms_of(member, r.stage)
     if took_ms >= SAID_MS and r.phase == COLLECTING:
         missing = replace(missing, said=f"{missing.said}, which took it {say_age(took_ms)}")
     if r.phase == UNMASKING or not is_beyond(state, spec, r, member):

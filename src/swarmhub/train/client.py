@@ -51,7 +51,7 @@ class NodeClient:
         end, home = time.monotonic() + self._patience_s, self._home
         pause = RETRY_S
         while True:
-            away = f"no node answers on {home}: start it with 'swarmhub up --home {home}'"
+            away = f"No node answers on {home}: start it with 'swarmhub up --home {home}'"
             try:
                 connection = self._connect()
                 headers = {"Authorization": f"Bearer {self._token}"}
@@ -67,7 +67,7 @@ class NodeClient:
                 self.close()
             if time.monotonic() > end:
                 raise TrainerError(
-                    f"Expected an answer of the node within {self._patience_s:.0f} s; {away}."
+                    f"Expected an answer of the node within {self._patience_s:.0f} s. {away}."
                 )
             if time.monotonic() > end - self._patience_s + UNSAID_S:
                 self._absent.waiting(f"{away}; waiting for it")

@@ -205,6 +205,12 @@ class Study:
         """Return the member's last settled contribution; None before its first."""
         return next((s for s in self.settled if s.member == member), None)
 
+    def took_ms_of(self, member: MemberId, stage: int) -> int:
+        """Return how long the member's last settled contribution took, if it was to this stage; 0
+        if that is not known."""
+        last = self.last_settled_of(member)
+        return last.took_ms if last is not None and last.stage == stage else 0
+
 
 STUDY = Table("study", Study)
 SPEC = Table("spec", Spec)

@@ -44,7 +44,7 @@ def note_settled(ctx: Context, study: Study, r: Round) -> Study:
     """Record that the round was settled with these contributions, and when."""
     last = {s.member: s for s in study.settled}
     for c in r.contributions:
-        took_ms = c.took_ms or (last[c.member].took_ms if c.member in last else 0)
+        took_ms = c.took_ms or study.took_ms_of(c.member, r.stage)
         last[c.member] = LastSettled(c.member, r.number, ctx.env.time_ms, r.stage, r.turn, took_ms)
     return replace(study, settled=tuple(last[m] for m in sorted(last)))
 
@@ -57,8 +57,7 @@ def compute_grace_ms(study: Study, spec: Spec, r: Round, now_ms: int) -> int:
     at least a leader's time: otherwise a member that is always first, and serves its contribution
     to nobody, would be in each set instead of an honest one."""
     least_ms = max(spec.quorum_grace_ms, spec.leader_timeout_ms if r.revision else 0)
-    last = [s for s in study.settled if s.stage == r.stage and s.took_ms]
-    took_ms = {s.member: s.took_ms for s in last if s.member in r.roster}
+    took_ms = {m: ms for m in r.roster if (ms := study.took_ms_of(m, r.stage))}
     lacking_ms = [ms for m, ms in took_ms.items() if r.contribution_of(m) is None]
     if not lacking_ms:
         return least_ms

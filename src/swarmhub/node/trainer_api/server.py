@@ -113,7 +113,7 @@ class LocalApi:
             status = 503 if isinstance(error, NotNow) else 400
             return _json({"error": str(error), "code": type(error).__name__}, status)
         except ConnectionError:  # if it is the trainer's, nobody reads this
-            return _json({"error": "a connection of the node was cut"}, status=503)
+            return _json({"error": "A connection of the node was cut."}, status=503)
         except OSError as error:
             sentence = self._services.problems.report_shortage(error)
             return _json({"error": sentence}, status=503 if is_passing(error) else 400)

@@ -91,7 +91,7 @@ class Sessions:
         services = self._services
         me = services.me()
         if me is None and is_renewing(services.home, services.state):
-            raise NotNow("the node has new keys, and starts again with them")
+            raise NotNow("The node has new keys, and starts again with them.")
         if me is None:
             raise BadInput(self._status.standing().said)
         return me
